@@ -7,7 +7,8 @@
  *
  *   offset 0    struct index_header (128 octets)
  *   offset 128  count records of 48 octets (struct index_record), in message order
- *   then        the string area: for each message its UIDL and its base name, back to back
+ *   then        the string area: for each message its UIDL and the name of its file when the listing was
+ *               made ("new/..." or "cur/...:2,S"; empty for stores without files), back to back
  *
  * The file is a cache: it may be deleted at any time and nothing is lost by it but the time to count again.
  * Does not know: directories, locks.
@@ -22,7 +23,12 @@
 #define INDEX_VERSION 1u
 #define INDEX_MAX_COUNT 4000000u
 
-enum { INDEX_HEADER_OCTETS = 128, INDEX_RECORD_OCTETS = 48 };
+enum {
+    INDEX_HEADER_OCTETS = 128,
+    INDEX_RECORD_OCTETS = 48,
+    INDEX_MAX_UID = 70,  /* RFC 1939 §7 */
+    INDEX_MAX_NAME = 260 /* "new/" or "cur/" and 255 octets */
+};
 
 struct index_header {
     uint32_t count;
@@ -37,7 +43,7 @@ struct index_record {
     uint64_t octets, legacy_octets;
     uint64_t file_size;
     int64_t mtime_ns;
-    uint32_t string_offset;  /* of the UIDL in the string area; the base name follows it */
+    uint32_t string_offset;  /* of the UIDL in the string area; the name follows it */
     uint16_t uid_octets, name_octets;
     uint16_t flags;          /* enum drop_msg_flag of pop3/engine.h */
 };

@@ -1,0 +1,101 @@
+/* grants.c - sessions per user and last logins: see grants.h. */
+#include "auth/grants.h"
+
+#include "auth/table.h"
+#include "base/buf.h"
+#include "base/secret.h"
+
+#include <stdlib.h>
+
+/* Of a user; it may be forgotten when it has no session and its delay has passed: the table's bound sees to it
+ * that the oldest go first. */
+struct user {
+    uint64_t last_ms;
+    uint32_t sessions;
+    bool ever;
+};
+
+struct grants {
+    struct table *users;    /* by the digest of the name -> struct user */
+    struct table *sessions; /* by sid -> struct table_key of the user */
+};
+
+struct grants *grants_new(void)
+{
+    struct grants *g = mem_zero(1, sizeof *g);
+
+    g->users = table_new(sizeof(struct user), GRANTS_USERS);
+    g->sessions = table_new(sizeof(struct table_key), GRANTS_SESSIONS);
+    return g;
+}
+
+void grants_free(struct grants **gp)
+{
+    struct grants *g = *gp;
+
+    *gp = NULL;
+    if (!g)
+        return;
+    table_free(&g->users);
+    table_free(&g->sessions);
+    free(g);
+}
+
+static struct table_key sid_key(uint64_t sid)
+{
+    return (struct table_key){ sid, 0 };
+}
+
+void grants_end(struct grants *g, uint64_t sid)
+{
+    struct table_key key = sid_key(sid), *owner = table_find(g->sessions, &key);
+    struct user *user;
+
+    if (!owner)
+        return;
+    user = table_find(g->users, owner);
+    if (user && user->sessions)
+        user->sessions--;
+    table_drop(g->sessions, &key);
+}
+
+void grants_end_front(struct grants *g, uint16_t front)
+{
+    struct table_key key;
+    uint32_t cursor = 0;
+
+    while (table_next(g->sessions, &cursor, &key))
+        if (key.a >> 48 == front)
+            grants_end(g, key.a);
+}
+
+enum grants_verdict grants_begin(struct grants *g, const struct grants_ask *ask, uint64_t now_ms)
+{
+    struct table_key key = table_key(g->users, ask->user), sid = sid_key(ask->sid);
+    struct table_key *owner;
+    struct user *user;
+    bool fresh;
+
+    grants_end(g, ask->sid); /* a session that logs in again has left its first login behind */
+    user = table_make(g->users, &key, &fresh);
+    if (user->ever && ask->delay_s && now_ms - user->last_ms < ask->delay_s * (uint64_t)1000)
+        return GRANTS_TOO_SOON;
+    if (ask->max_sessions && user->sessions >= ask->max_sessions)
+        return GRANTS_TOO_MANY;
+    user->sessions++;
+    user->last_ms = now_ms;
+    user->ever = true;
+    owner = table_make(g->sessions, &sid, &fresh);
+    *owner = key;
+    return GRANTS_YES;
+}
+
+uint32_t grants_sessions(const struct grants *g)
+{
+    return table_count(g->sessions);
+}
+
+void grants_id(uint8_t id[GRANTS_ID])
+{
+    secret_random(id, GRANTS_ID);
+}

@@ -1,0 +1,175 @@
+/* conn_mail.c - message bodies: a descriptor from the store, read in pieces without stopping the other sessions.
+ *
+ * A read that would wait for a disk (RWF_NOWAIT says EAGAIN) is done by a helper thread; the rest of the front
+ * goes on. Memory is one read's worth, whatever the size of the message. Does not know: dot-stuffing, sizes on
+ * the wire (the engine counts).
+ */
+#include "server/front/front.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+void conn_request_message(struct conn *c, const struct request *r)
+{
+    struct front *f = c->front;
+    struct msg m;
+
+    msg_init(&m, MSG_FETCH, c->sid);
+    m.number = r->msg;
+    m.flags = r->top ? MSGF_TOP : 0;
+    if (c->peer_gone || !c->login || !channel_send(f->store[c->login->store], &m)) {
+        engine_message_failed(&c->engine, FAULT_TEMP);
+        return;
+    }
+    c->wait = WAIT_MESSAGE;
+}
+
+void conn_message(struct conn *c, struct msg *m)
+{
+    struct drop_msg msg;
+    struct body *b;
+
+    c->wait = WAIT_NONE;
+    if (!c->login->view.get(c->login->view.ctx, m->number, &msg)) {
+        conn_close(c, "listing-unreadable");
+        return;
+    }
+    b = mem_zero(1, sizeof *b);
+    b->fd = m->fds[0];
+    m->fds[0] = -1;
+    b->size = m->octets;
+    b->sid = c->sid;
+    b->front = c->front;
+    c->body = b;
+    engine_message_open(&c->engine, &msg);
+}
+
+static void body_free(struct body *b)
+{
+    if (b->fd >= 0)
+        close(b->fd);
+    free(b->cold);
+    free(b);
+}
+
+void conn_body_close(struct conn *c)
+{
+    struct body *b = c->body;
+
+    c->body = NULL;
+    if (!b)
+        return;
+    if (b->reading)
+        b->orphan = true; /* the thread still uses it */
+    else
+        body_free(b);
+}
+
+static void read_cold(uv_work_t *work)
+{
+    struct body *b = work->data;
+    size_t want = b->size - b->at < FRONT_BODY_READ ? (size_t)(b->size - b->at) : FRONT_BODY_READ;
+    ssize_t n;
+
+    do
+        n = pread(b->fd, b->cold, want, (off_t)b->at);
+    while (n < 0 && errno == EINTR);
+    b->error = n < 0 ? errno : n == 0 ? EIO : 0; /* shorter than it was: truncated by somebody */
+    b->cold_n = n > 0 ? (size_t)n : 0;
+}
+
+static void on_cold(uv_work_t *work, int status)
+{
+    struct body *b = work->data;
+    struct conn *c;
+
+    b->reading = false;
+    if (status < 0)
+        b->error = EIO;
+    if (b->orphan) {
+        body_free(b);
+        return;
+    }
+    c = conn_find(b->front, b->sid);
+    if (c)
+        conn_run(c);
+}
+
+static void begin_cold(struct body *b)
+{
+    if (!b->cold)
+        b->cold = mem_new(FRONT_BODY_READ);
+    b->cold_n = b->cold_used = 0;
+    b->reading = true;
+    b->work.data = b;
+    if (uv_queue_work(b->front->loop, &b->work, read_cold, on_cold) != 0) {
+        b->reading = false;
+        b->error = EIO;
+    }
+}
+
+/* What a warm read brings, in the front's shared room: valid until the next read of any connection. */
+static ssize_t read_warm(struct body *b)
+{
+    size_t want = b->size - b->at < FRONT_BODY_READ ? (size_t)(b->size - b->at) : FRONT_BODY_READ;
+    struct iovec iov = { b->front->read_room, want };
+    ssize_t n;
+
+    do
+        n = preadv2(b->fd, &iov, 1, (off_t)b->at, RWF_NOWAIT);
+    while (n < 0 && errno == EINTR);
+    if (n < 0 && (errno == EOPNOTSUPP || errno == EINVAL)) /* a file system without it */
+        n = pread(b->fd, iov.iov_base, want, (off_t)b->at);
+    return n;
+}
+
+struct span conn_body_span(struct conn *c, bool *wait, bool *end, bool *broken)
+{
+    struct body *b = c->body;
+    ssize_t n;
+
+    if (!b || b->error) {
+        if (b)
+            event(LOG_ERROR, "message-unreadable", F_SID(c->sid), F_STR("error", strerror(b->error)));
+        *broken = true;
+        return span_of(NULL, 0);
+    }
+    if (b->reading) {
+        *wait = true;
+        return span_of(NULL, 0);
+    }
+    if (b->cold_used < b->cold_n)
+        return span_of(b->cold + b->cold_used, b->cold_n - b->cold_used);
+    if (b->at >= b->size) {
+        *end = true;
+        return span_of(NULL, 0);
+    }
+    n = read_warm(b);
+    if (n > 0)
+        return span_of(b->front->read_room, (size_t)n);
+    if (n < 0 && errno == EAGAIN) {
+        begin_cold(b);
+        *wait = true;
+        return span_of(NULL, 0);
+    }
+    event(LOG_ERROR, "message-unreadable", F_SID(c->sid),
+          F_STR("error", n == 0 ? "file is shorter than at login" : strerror(errno)));
+    *broken = true;
+    return span_of(NULL, 0);
+}
+
+void conn_body_used(struct conn *c, size_t n)
+{
+    struct body *b = c->body;
+
+    if (!b || n == 0)
+        return;
+    b->at += n;
+    if (b->cold_used < b->cold_n)
+        b->cold_used += n;
+}

@@ -1,0 +1,116 @@
+/* front_limits.c - limits in time and number: idle sessions, stalled handshakes, floods.
+ *
+ * One timer a second for all connections; the lists are ordered by age, so a tick looks only at what is due.
+ * Against floods the oldest connections that have not logged in are shed when their number passes a limit: the
+ * idle limit itself stays at RFC 1939's ten minutes in every state (C04). Does not know: POP3.
+ */
+#include "server/front/front.h"
+
+#include "base/log.h"
+
+enum { TICK_MS = 1000 };
+
+#define CONN_OF(l, member) ((struct conn *)(void *)((char *)(l) - offsetof(struct conn, member)))
+
+/* Silently: no reply text, no UPDATE; TLS gets its close_notify (R1939-GEN-19). */
+static void expire(struct conn *c, const char *why)
+{
+    if (c->ssl && c->phase == PH_POP3)
+        SSL_shutdown(c->ssl);
+    conn_close(c, why);
+}
+
+static void expire_idle(struct front *f, uint64_t now)
+{
+    for (uint32_t s = 0; s < FRONT_SECTIONS; s++) {
+        struct link *list = &f->idle[s];
+
+        while (list->next != list) {
+            struct conn *c = CONN_OF(list->next, idle);
+            uint64_t limit = (uint64_t)c->site->conf->listen[c->section].idle_s * 1000;
+
+            if (now - c->active_ms < limit)
+                break;
+            if (c->wait == WAIT_AUTH || c->wait == WAIT_OPEN || c->wait == WAIT_COMMIT) {
+                conn_touch(c); /* it waits for us, not we for it */
+                continue;
+            }
+            expire(c, "idle");
+        }
+    }
+    while (f->linger.next != &f->linger) {
+        struct conn *c = CONN_OF(f->linger.next, idle);
+
+        if (now - c->active_ms < FRONT_LINGER_MS)
+            break;
+        conn_close(c, "closed");
+    }
+}
+
+/* Handshakes and PROXY headers have absolute deadlines (S-72): a byte now and then does not help. */
+static void expire_handshakes(struct front *f, uint64_t now)
+{
+    struct link *next;
+
+    for (struct link *l = f->waiting.next; l != &f->waiting; l = next) {
+        struct conn *c = CONN_OF(l, waiting);
+        uint64_t limit = (uint64_t)c->site->conf->tls.handshake_s * 1000;
+
+        next = l->next;
+        if (c->phase == PH_PROXY && now - c->accepted_ms >= FRONT_PROXY_MS)
+            expire(c, "proxy-timeout");
+        else if (c->phase == PH_HANDSHAKE && now - c->accepted_ms >= limit)
+            expire(c, "handshake-timeout");
+    }
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct front *f = timer->data;
+    uint64_t now = uv_now(f->loop);
+
+    expire_idle(f, now);
+    expire_handshakes(f, now);
+    if (f->accepting_paused && !f->stopping) {
+        f->accepting_paused = false;
+        for (uint32_t i = 0; i < f->nlistener; i++)
+            front_listen(f->listener[i]);
+    }
+}
+
+void front_limits_start(struct front *f)
+{
+    for (uint32_t s = 0; s < FRONT_SECTIONS; s++)
+        link_init(&f->idle[s]);
+    link_init(&f->linger);
+    link_init(&f->waiting);
+    f->tick.data = f;
+    uv_timer_init(f->loop, &f->tick);
+    uv_timer_start(&f->tick, on_tick, TICK_MS, TICK_MS);
+}
+
+void front_shed(struct front *f)
+{
+    uint32_t fronts = f->site->conf->workers.fronts ? f->site->conf->workers.fronts : 1;
+    uint32_t limit = f->site->conf->limits.not_logged_in / fronts;
+
+    while (limit && f->nwaiting > limit && f->waiting.next != &f->waiting) {
+        counters_add(f->counters, f->id, CNT_SHED, 1);
+        expire(CONN_OF(f->waiting.next, waiting), "shed");
+    }
+}
+
+bool front_may_accept(struct front *f, const struct net_addr *a)
+{
+    const struct conf *c = f->site->conf;
+    char addr[NET_ADDR_TEXT];
+
+    if (c->limits.connections && counters_sum(f->counters, CNT_OPEN) >= c->limits.connections)
+        return false;
+    if (!c->limits.connections_per_address ||
+        counters_address(f->counters, a) < c->limits.connections_per_address)
+        return true;
+    net_addr_text(a, addr);
+    event(LOG_WARNING, "address-limit", F_STR("addr", addr));
+    return false;
+}

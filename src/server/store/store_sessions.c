@@ -1,0 +1,354 @@
+/* store_sessions.c - sessions of a store worker: open, fetch, commit, close, and the wait for a lock.
+ *
+ * A session ends without UPDATE unless its front asked for the commit; a commit that has begun is finished even
+ * when the front dies meanwhile (R1939-QUIT-05). Does not know: how maildrops lie on disk.
+ */
+#include "server/store/store_worker.h"
+
+#include "base/log.h"
+#include "store/index.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MARKS_MAX = INDEX_MAX_COUNT / 8 + 8 };
+
+static struct session **bucket_of(struct store_worker *w, uint64_t sid)
+{
+    return &w->sessions[(sid ^ sid >> 20 ^ sid >> 48) % STORE_BUCKETS];
+}
+
+static struct session *session_find(struct store_worker *w, uint64_t sid, uint32_t front)
+{
+    for (struct session *s = *bucket_of(w, sid); s; s = s->next)
+        if (s->sid == sid && s->front == front)
+            return s;
+    return NULL;
+}
+
+static void reply(struct session *s, struct msg *m)
+{
+    if (!s->closing && s->front < STORE_FRONTS)
+        channel_send(s->worker->front[s->front], m);
+}
+
+static void on_timer_freed(uv_handle_t *h)
+{
+    free(h->data);
+}
+
+/* Forgets s; its maildrop is closed and its lock is free before this returns. */
+static void session_end(struct session *s)
+{
+    struct store_worker *w = s->worker;
+    struct session **at = bucket_of(w, s->sid);
+
+    while (*at && *at != s)
+        at = &(*at)->next;
+    if (*at)
+        *at = s->next;
+    w->nsessions--;
+    if (w->nsessions == 0)
+        w->idle_since_ms = uv_now(w->loop);
+    w->ops->close(&s->drop);
+    grant_free(s->grant);
+    buf_free(&s->deleted);
+    buf_free(&s->retrieved);
+    if (s->has_timer) {
+        uv_timer_stop(&s->retry);
+        uv_close((uv_handle_t *)&s->retry, on_timer_freed);
+    } else {
+        free(s);
+    }
+    store_maybe_exit(w);
+}
+
+static void do_work(uv_work_t *req)
+{
+    struct session *s = req->data;
+    const struct store_ops *ops = s->worker->ops;
+
+    s->err = (struct err){ FAULT_NONE, "" };
+    if (s->work == WORK_OPEN)
+        s->ok = ops->open(s->grant->path, &s->grant->policy, &s->drop, &s->err);
+    else
+        s->ok = ops->commit(s->drop, &s->commit, &s->err);
+}
+
+static void work_done(uv_work_t *req, int status);
+
+static void begin(struct session *s, enum session_work work)
+{
+    s->work = work;
+    s->req.data = s;
+    s->worker->nbusy++;
+    uv_queue_work(s->worker->loop, &s->req, do_work, work_done);
+}
+
+/* Tells the front what it may know of an open maildrop. */
+static bool send_opened(struct session *s)
+{
+    const struct store_ops *ops = s->worker->ops;
+    uint8_t head[INDEX_HEADER_OCTETS];
+    struct index_header h = { 0 };
+    uint64_t octets = 0;
+    struct msg m;
+    int fd = -1;
+
+    msg_init(&m, MSG_OPENED, s->sid);
+    m.count = ops->count(s->drop);
+    if (m.count) {
+        if (!ops->listing(s->drop, &fd, &octets, &s->err))
+            return false;
+        if (pread(fd, head, sizeof head, 0) != sizeof head || !index_get_header(head, octets, &h) ||
+            octets > UINT32_MAX)
+            return err_set(&s->err, FAULT_TEMP, "listing of %s is malformed", s->grant->path);
+        m.fds[0] = fd;
+        m.nfds = 1;
+    }
+    m.octets = h.octets;
+    m.legacy_octets = h.legacy_octets;
+    m.number = (uint32_t)octets;
+    reply(s, &m);
+    return true;
+}
+
+static void open_failed(struct session *s)
+{
+    struct msg m;
+
+    if (s->err.fault != FAULT_IN_USE)
+        event(LOG_ERROR, "open-failed", F_SID(s->sid), F_STR("user", s->grant->user), F_ERR(&s->err),
+              F_STR("fault", fault_name(s->err.fault)));
+    msg_init(&m, MSG_OPEN_FAIL, s->sid);
+    m.fault = s->err.fault == FAULT_GONE ? FAULT_PERM : s->err.fault;
+    reply(s, &m);
+    session_end(s);
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+    struct session *s = timer->data;
+
+    if (!s->waiting)
+        return;
+    s->waiting = false;
+    begin(s, WORK_OPEN);
+}
+
+/* Another session has the lock: ask it to leave if that is the policy, and try again for a short while. */
+static void wait_for_lock(struct session *s)
+{
+    struct store_worker *w = s->worker;
+
+    if (s->grant->takeover)
+        for (unsigned i = 0; i < STORE_BUCKETS; i++)
+            for (struct session *o = w->sessions[i]; o; o = o->next)
+                if (o != s && o->drop && o->work == WORK_NONE && strcmp(o->grant->path, s->grant->path) == 0) {
+                    struct msg m;
+
+                    msg_init(&m, MSG_KICK, o->sid);
+                    reply(o, &m);
+                }
+    if (!s->has_timer) {
+        uv_timer_init(w->loop, &s->retry);
+        s->retry.data = s;
+        s->has_timer = true;
+    }
+    s->waiting = true;
+    uv_timer_start(&s->retry, on_retry, LOCK_RETRY_MS, 0);
+}
+
+static void open_done(struct session *s)
+{
+    if (s->closing) {
+        session_end(s);
+    } else if (!s->ok && s->err.fault == FAULT_IN_USE && uv_now(s->worker->loop) < s->give_up_ms) {
+        wait_for_lock(s);
+    } else if (!s->ok || !send_opened(s)) {
+        open_failed(s);
+    }
+}
+
+static void commit_done(struct session *s)
+{
+    struct msg m;
+
+    if (!s->ok)
+        event(LOG_ERROR, "commit-failed", F_SID(s->sid), F_STR("user", s->grant->user), F_ERR(&s->err),
+              F_U64("removed", s->commit.removed), F_U64("failed", s->commit.failed));
+    else if (s->commit.removed)
+        event(LOG_INFO, "update", F_SID(s->sid), F_STR("user", s->grant->user),
+              F_U64("removed", s->commit.removed));
+    msg_init(&m, MSG_COMMITTED, s->sid);
+    m.fault = s->ok ? FAULT_NONE : s->err.fault == FAULT_PERM ? FAULT_PERM : FAULT_TEMP;
+    m.count = s->commit.removed;
+    m.number = s->commit.failed;
+    s->worker->ops->close(&s->drop); /* the lock is free before the client reads the reply */
+    reply(s, &m);
+    session_end(s);
+}
+
+static void work_done(uv_work_t *req, int status)
+{
+    struct session *s = req->data;
+    enum session_work work = s->work;
+
+    s->worker->nbusy--;
+    s->work = WORK_NONE;
+    if (status < 0) {
+        s->ok = false;
+        err_set(&s->err, FAULT_TEMP, "work cancelled");
+    }
+    if (work == WORK_OPEN)
+        open_done(s);
+    else
+        commit_done(s);
+}
+
+static void on_open(struct store_worker *w, uint32_t front, const struct msg *m)
+{
+    struct grant *g = grant_take(w, m->grant, front, m->sid);
+    struct session *s, **bucket = bucket_of(w, m->sid);
+    struct msg fail;
+
+    if (!g) { /* auth sent it before the front could know of it: it is in our other socket */
+        channel_drain(w->auth);
+        g = grant_take(w, m->grant, front, m->sid);
+    }
+    if (!g || session_find(w, m->sid, front) || w->stopping) {
+        event(LOG_WARNING, "grant-refused", F_SID(m->sid), F_U64("front", front));
+        grant_free(g);
+        msg_init(&fail, MSG_OPEN_FAIL, m->sid);
+        fail.fault = FAULT_TEMP;
+        channel_send(w->front[front], &fail);
+        return;
+    }
+    s = mem_zero(1, sizeof *s);
+    s->worker = w;
+    s->sid = m->sid;
+    s->front = front;
+    s->grant = g;
+    s->deleted = s->retrieved = BUF(MARKS_MAX);
+    s->give_up_ms = uv_now(w->loop) + w->conf->mail.lock_wait_ms;
+    s->next = *bucket;
+    *bucket = s;
+    w->nsessions++;
+    begin(s, WORK_OPEN);
+}
+
+static void on_fetch(struct session *s, const struct msg *m)
+{
+    const struct store_ops *ops = s->worker->ops;
+    struct err e = { FAULT_TEMP, "no such message" };
+    struct stat st;
+    struct msg out;
+    int fd = -1;
+
+    if (m->number < ops->count(s->drop) && ops->fetch(s->drop, m->number, &fd, &e) && fstat(fd, &st) == 0) {
+        msg_init(&out, MSG_MESSAGE, s->sid);
+        out.number = m->number;
+        out.octets = (uint64_t)st.st_size;
+        out.fds[0] = fd;
+        out.nfds = 1;
+    } else {
+        event(LOG_WARNING, "fetch-failed", F_SID(s->sid), F_STR("user", s->grant->user),
+              F_U64("message", m->number + 1u), F_ERR(&e));
+        msg_init(&out, MSG_FETCH_FAIL, s->sid);
+        out.number = m->number;
+        out.fault = e.fault;
+    }
+    reply(s, &out);
+    if (fd >= 0)
+        close(fd);
+}
+
+/* Marks arrive in the message, or in descriptors when they are long; each must be as long as the snapshot. */
+static bool take_marks(struct buf *b, struct span inline_marks, int fd, size_t n)
+{
+    uint8_t *dst = buf_reserve(b, n + 1);
+
+    if (!dst)
+        return false;
+    if (fd < 0 && inline_marks.n == n) {
+        memcpy(dst, inline_marks.p, n);
+        b->n = n;
+    } else if (fd >= 0 && pread(fd, dst, n + 1, 0) == (ssize_t)n) {
+        b->n = n;
+    }
+    return b->n == n;
+}
+
+static void on_commit(struct session *s, const struct msg *m)
+{
+    size_t n = (s->worker->ops->count(s->drop) + 7u) / 8u;
+
+    if (!take_marks(&s->deleted, m->data, m->fds[0], n) ||
+        !take_marks(&s->retrieved, m->secret, m->fds[1], n)) {
+        err_set(&s->err, FAULT_TEMP, "marks of the wrong length");
+        s->ok = false;
+        commit_done(s);
+        return;
+    }
+    if (m->flags & MSGF_READ_ONLY) { /* a public maildrop: nothing is removed */
+        memset(s->deleted.p, 0, n);
+        memset(s->retrieved.p, 0, n);
+    }
+    s->commit = (struct store_commit){ s->deleted.p, s->retrieved.p, 0, 0 };
+    begin(s, WORK_COMMIT);
+}
+
+static void on_close(struct session *s)
+{
+    s->closing = true;
+    if (s->work == WORK_NONE) /* else when the work is done */
+        session_end(s);
+}
+
+void store_on_front(void *ctx, struct channel *ch, struct msg *m)
+{
+    struct store_worker *w = ctx;
+    struct session *s;
+
+    if (m->type == MSG_OPEN) {
+        on_open(w, channel_id(ch), m);
+        return;
+    }
+    s = session_find(w, m->sid, channel_id(ch));
+    if (!s)
+        return; /* closed already: a late message of an ended session */
+    if (m->type == MSG_CLOSE)
+        on_close(s);
+    else if (s->work != WORK_NONE || !s->drop)
+        return; /* one thing at a time: only a front out of step asks now */
+    else if (m->type == MSG_FETCH)
+        on_fetch(s, m);
+    else if (m->type == MSG_COMMIT)
+        on_commit(s, m);
+}
+
+void store_front_gone(void *ctx, struct channel *ch, const struct err *why)
+{
+    struct store_worker *w = ctx;
+    uint32_t front = channel_id(ch);
+
+    if (front < STORE_FRONTS && w->front[front] == ch)
+        w->front[front] = NULL;
+    event(LOG_WARNING, "peer-gone", F_STR("peer", "front"), F_U64("id", front), F_ERR(why));
+    for (unsigned i = 0; i < STORE_BUCKETS; i++) {
+        struct session *next;
+
+        for (struct session *s = w->sessions[i]; s; s = next) {
+            next = s->next;
+            if (s->front == front && !s->closing)
+                on_close(s); /* no QUIT, no UPDATE */
+        }
+    }
+}
+
+void store_maybe_exit(struct store_worker *w)
+{
+    if (w->stopping && w->nbusy == 0)
+        uv_stop(w->loop);
+}
