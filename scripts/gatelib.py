@@ -93,6 +93,21 @@ def closing(code, at):
     return len(code) - 1
 
 
+def split_arguments(text):
+    """Splits at the commas that stand in no bracket and no string."""
+    parts, depth, start, quoted = [], 0, 0, False
+    for i, c in enumerate(text):
+        quoted ^= c == '"' and text[i - 1:i] != "\\"
+        if quoted:
+            continue
+        depth += c in "([{"
+        depth -= c in ")]}"
+        if c == "," and depth == 0:
+            parts.append(text[start:i])
+            start = i + 1
+    return parts + [text[start:]]
+
+
 def _functions(cfile):
     code, at, chunk = cfile.code, 0, 0
     while at < len(code):
@@ -113,7 +128,7 @@ def _functions(cfile):
 
 
 def _declarator(head):
-    """(name, number of parameters) when the text before a brace is the head of a function."""
+    """(name, list of parameters) when the text before a brace is the head of a function."""
     head = re.sub(r"__attribute__\s*\(\((?:[^()]|\([^()]*\))*\)\)", " ", head)
     if "=" in re.sub(r"\(.*\)", "", head, flags=re.S):
         return None
@@ -124,13 +139,8 @@ def _declarator(head):
     at = first.end() - 1
     inside = head[at + 1:closing(head, at)]
     if inside.strip() in ("", "void"):
-        return first.group(1), 0
-    depth, commas = 0, 0
-    for c in inside:
-        depth += c in "([{"
-        depth -= c in ")]}"
-        commas += c == "," and depth == 0
-    return first.group(1), commas + 1
+        return first.group(1), []
+    return first.group(1), [part.strip() for part in split_arguments(inside)]
 
 
 class Gate:

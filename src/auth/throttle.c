@@ -113,7 +113,8 @@ static uint32_t count(struct throttle *t, bool pair, const struct throttle_try *
     bool fresh, seen = false;
     struct entry *entry = table_make(t->entries, &key, &fresh);
     /* For the address the digest covers the user too: one wrong password tried on many users is many tries. */
-    uint64_t digest = keyed_hash(&t->key, try->secret) ^ keyed_hash(&t->key, try->user);
+    uint64_t digest = (keyed_hash(&t->key, try->secret) * 0x9e3779b97f4a7c15u ^
+                       keyed_hash(&t->key, try->user)) | 1; /* never 0: that means "nothing yet" */
 
     if (fresh)
         entry->last_ms = now_ms;

@@ -69,6 +69,9 @@ const struct users_entry *users_at(const struct users *table, uint32_t i); /* in
  * stand for each other (RFC 6186 §3.1 clients send either) when only one of them exists. NULL: nobody. */
 const struct users_entry *users_find(const struct users *table, struct span name, const char *default_domain);
 
+/* The account whose cert= is this identity ("user@example.org", "sha256:…"). */
+const struct users_entry *users_by_cert(const struct users *table, struct span identity);
+
 /* What all accounts have in common: decides which mechanisms can be offered. */
 struct users_summary {
     uint32_t enabled;                 /* accounts that are not disabled */

@@ -39,10 +39,13 @@ bool tls_bundle_end(struct buf *bundle, struct span client_ca_pem, struct span c
 bool tls_bundle_next(struct span *in, struct tls_bundle_part *part)
 {
     uint8_t tag = in->n ? in->p[0] : 0;
+    struct tls_bundle_part got = { .end = tag == 'E' };
 
     if (tag != 'C' && tag != 'E')
         return false;
     span_take(in, 1);
-    part->end = tag == 'E';
-    return take_blob(in, &part->first) && take_blob(in, &part->second);
+    if (!take_blob(in, &got.first) || !take_blob(in, &got.second))
+        return false; /* *part stays: a torn end must not look like one */
+    *part = got;
+    return true;
 }

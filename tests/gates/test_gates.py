@@ -80,7 +80,8 @@ def long_function(lines, comment=""):
 
 def test_size_at_the_limits(tmp_path):
     write(tmp_path, {"src/base/a.c": c("a.c", long_function(60)),
-                     "src/base/b.c": c("b.c", "int f(int a, int b, int c, int d, int (*e)(int, int))\n{\n}\n")})
+                     "src/base/b.c": c("b.c", "int f(int a, int b, int c, int d, int (*e)(int, int))\n{\n}\n"),
+                     "src/base/d.c": c("d.c", "int f(int a, int b, int c, int d, int e, struct err *err)\n{\n}\n")})
     assert_passes(gate("size", tmp_path))
 
 
@@ -191,6 +192,16 @@ def test_events_accepts(tmp_path):
 def test_events_refuses(tmp_path, rows, word):
     write(tmp_path, {"src/server/a.c": c("a.c", LOGIN), "doc/events.md": EVENTS_MD + rows})
     assert_fails(gate("events", tmp_path), word)
+
+
+def test_events_finds_names_that_are_passed(tmp_path):
+    body = ('static void say(int level, const char *what)\n{\n    event(level, what, F_SID(s));\n}\n'
+            'int f(void)\n{\n    say(1, "one");\n    say(2, "two");\n}\n')
+    rows = "| `one` | a | info | `sid` | |\n"
+    write(tmp_path, {"src/server/a.c": c("a.c", body), "doc/events.md": EVENTS_MD + rows})
+    assert_fails(gate("events", tmp_path), "event two is not in")
+    write(tmp_path, {"doc/events.md": EVENTS_MD + rows + "| `two` | a | info | `sid` | |\n"})
+    assert_passes(gate("events", tmp_path))
 
 
 def test_events_wants_literal_names(tmp_path):

@@ -160,7 +160,8 @@ class Curl(Client):
 
 class Fetchmail(Client):
     """Hands messages to a delivery program with LF. Ends a header that has no blank line with one, cannot
-    carry NUL, and refuses or repairs headers that are none; so it gets real messages here."""
+    carry NUL, breaks lines above 8 KiB, and refuses or repairs headers that are none; so it gets messages
+    that a person could have written."""
 
     name = "fetchmail"
 
@@ -170,6 +171,7 @@ class Fetchmail(Client):
             is_mail(message)
             and b"\0" not in message
             and b"\r" not in lf(message)
+            and all(len(x) < 8000 for x in wiremodel.lines(message))
             and all(c < 0x80 for c in head)
         )
 

@@ -4,6 +4,7 @@
 #include "server/conf/conf_rows.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 static void reset_section(const char *section, void *base)
 {
@@ -104,7 +105,13 @@ bool conf_each(struct conf *conf, conf_visit *visit, void *ctx)
 
 void conf_resolve(struct conf *conf)
 {
+    char name[256] = "";
+
     (void)conf_each(conf, resolve, conf->file);
+    if (*conf->hostname)
+        return;
+    free(conf->hostname);
+    conf->hostname = mem_str(gethostname(name, sizeof name - 1) == 0 && *name ? name : "localhost");
 }
 
 struct conf *conf_defaults(void)

@@ -122,7 +122,7 @@ static void *base_of(struct apply *a, const struct conf_item *item, uint32_t *in
         conf_faults_where(a->faults, (struct conf_where){
                                          conf_section_find(item->section)->name,
                                          (is_listen ? conf->nlisten : conf->ncertificate) - 1, NULL,
-                                         item->place });
+                                         item->place, false });
     }
     *instance = (is_listen ? conf->nlisten : conf->ncertificate) - 1;
     return is_listen ? (void *)&conf->listen[*instance] : (void *)&conf->certificate[*instance];
@@ -194,12 +194,14 @@ static void value(struct apply *a, const struct conf_item *item)
         return;
     if (!conf_faults_find(a->faults, row->section, instance, row->name)) {
         conf_faults_where(a->faults, (struct conf_where){ row->section, instance, row->name,
-                                                          item->place });
+                                                          item->place, false });
         if (row->type == ROW_LIST)
             conf_row_clear(row, base);
     }
-    if (!set_value(row, base, item, &e))
-        conf_fault_at(a->faults, item->place, "%s: %s", label(item, name), e.text);
+    if (set_value(row, base, item, &e))
+        return;
+    conf_fault_at(a->faults, item->place, "%s: %s", label(item, name), e.text);
+    conf_faults_find(a->faults, row->section, instance, row->name)->bad = true;
 }
 
 void conf_apply(struct conf *conf, const struct conf_items *items, struct conf_faults *faults)

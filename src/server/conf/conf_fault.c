@@ -47,11 +47,11 @@ void conf_faults_where(struct conf_faults *f, struct conf_where where)
     f->where[f->nwhere++] = where;
 }
 
-const struct conf_where *conf_faults_find(const struct conf_faults *f, const char *section,
-                                          uint32_t instance, const char *name)
+struct conf_where *conf_faults_find(const struct conf_faults *f, const char *section,
+                                    uint32_t instance, const char *name)
 {
     for (size_t i = 0; i < f->nwhere; i++) {
-        const struct conf_where *w = &f->where[i];
+        struct conf_where *w = &f->where[i];
 
         if (strcmp(w->section, section) == 0 && w->instance == instance &&
             (name ? w->name && strcmp(w->name, name) == 0 : !w->name))
@@ -71,31 +71,42 @@ void conf_fault_at(struct conf_faults *f, struct conf_place place, const char *f
     push(f, place, text, false);
 }
 
+/* "warning: listen "pop3s".idle: " at text, which is long enough; returns its length. */
+static int put_label(char text[TEXT_MAX], const struct conf_spot *spot, const char *section)
+{
+    const char *after = spot->row ? "." : ": ";
+    int n = 0;
+
+    if (spot->warning)
+        n += snprintf(text, TEXT_MAX, "warning: ");
+    if (*section && spot->title)
+        n += snprintf(text + n, TEXT_MAX - (size_t)n, "%.40s \"%.80s\"%s", section, spot->title,
+                      after);
+    else if (*section)
+        n += snprintf(text + n, TEXT_MAX - (size_t)n, "%.40s%s", section, after);
+    if (spot->row)
+        n += snprintf(text + n, TEXT_MAX - (size_t)n, "%.60s: ", spot->row->name);
+    return n;
+}
+
 void conf_fault_in(struct conf_faults *f, const struct conf_spot *spot, const char *fmt, ...)
 {
     const char *section = spot->row ? spot->row->section : spot->section;
     const struct conf_where *where = NULL;
     struct conf_place place = { 0, 0 };
     char text[TEXT_MAX];
-    int n = 0;
+    int n;
     va_list ap;
 
     if (spot->row)
         where = conf_faults_find(f, section, spot->instance, spot->row->name);
+    if (where && where->bad)
+        return;
     if (!where && section)
         where = conf_faults_find(f, section, spot->instance, NULL);
     if (where)
         place = where->place;
-    if (spot->warning)
-        n += snprintf(text, sizeof text, "warning: ");
-    if (section && *section && spot->title)
-        n += snprintf(text + n, sizeof text - (size_t)n, "%.40s \"%.80s\"%s", section, spot->title,
-                      spot->row ? "." : ": ");
-    else if (section && *section)
-        n += snprintf(text + n, sizeof text - (size_t)n, "%.40s%s", section,
-                      spot->row ? "." : ": ");
-    if (spot->row)
-        n += snprintf(text + n, sizeof text - (size_t)n, "%.60s: ", spot->row->name);
+    n = put_label(text, spot, section ? section : "");
     va_start(ap, fmt);
     vsnprintf(text + n, sizeof text - (size_t)n, fmt, ap);
     va_end(ap);

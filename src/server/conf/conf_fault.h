@@ -17,6 +17,7 @@ struct conf_where {
     uint32_t instance;
     const char *name;
     struct conf_place place;
+    bool bad; /* its value was refused and reported: say no more about it */
 };
 
 struct conf_fault {
@@ -39,8 +40,8 @@ uint32_t conf_faults_file(struct conf_faults *f, const char *path);
 
 /* Remembers where something is set; section and name are borrowed from tables. */
 void conf_faults_where(struct conf_faults *f, struct conf_where where);
-const struct conf_where *conf_faults_find(const struct conf_faults *f, const char *section,
-                                          uint32_t instance, const char *name);
+struct conf_where *conf_faults_find(const struct conf_faults *f, const char *section,
+                                    uint32_t instance, const char *name);
 
 __attribute__((format(printf, 3, 4))) void conf_fault_at(struct conf_faults *f,
                                                          struct conf_place place, const char *fmt,

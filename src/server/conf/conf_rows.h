@@ -80,8 +80,11 @@ bool conf_row_kind(const struct conf_row *row, struct buf *out);
 struct conf_listen *conf_listen_new(struct conf *conf, struct span name);
 struct conf_certificate *conf_certificate_new(struct conf *conf, struct span name);
 
-/* Makes relative ROW_PATH values relative to the folder of conf->file. */
+/* Makes relative ROW_PATH values relative to the folder of conf->file, and an empty hostname the system's. */
 void conf_resolve(struct conf *conf);
+
+/* The file that a new administrator gets: what must be decided stands there, all else as a comment. */
+bool conf_sample(struct buf *out);
 
 /* Calls visit for each row of each section in order, instances and all; stops at the first false. */
 typedef bool conf_visit(void *ctx, const struct conf_row *row, const char *title, void *base);

@@ -45,6 +45,12 @@ void conn_message(struct conn *c, struct msg *m)
     b->size = m->octets;
     b->sid = c->sid;
     b->front = c->front;
+    if ((msg.flags & DROP_MSG_NEEDS_UTF8) && c->site->engine.legacy_utf8 == LEGACY_SURROGATE &&
+        !engine_utf8(&c->engine)) {
+        b->surrogate = mem_new(sizeof *b->surrogate);
+        surrogate_init(b->surrogate);
+        b->converted = BUF((size_t)SURROGATE_GROWTH * (FRONT_BODY_READ + SURROGATE_FIELD));
+    }
     c->body = b;
     engine_message_open(&c->engine, &msg);
 }
@@ -53,6 +59,11 @@ static void body_free(struct body *b)
 {
     if (b->fd >= 0)
         close(b->fd);
+    if (b->surrogate) {
+        surrogate_free(b->surrogate);
+        free(b->surrogate);
+        buf_free(&b->converted);
+    }
     free(b->cold);
     free(b);
 }
@@ -128,7 +139,8 @@ static ssize_t read_warm(struct body *b)
     return n;
 }
 
-struct span conn_body_span(struct conn *c, bool *wait, bool *end, bool *broken)
+/* The next octets of the file: at once, or *wait for the helper thread, or *end, or *broken. */
+static struct span file_span(struct conn *c, bool *wait, bool *end, bool *broken)
 {
     struct body *b = c->body;
     ssize_t n;
@@ -163,13 +175,56 @@ struct span conn_body_span(struct conn *c, bool *wait, bool *end, bool *broken)
     return span_of(NULL, 0);
 }
 
+static void file_used(struct body *b, size_t n)
+{
+    b->at += n;
+    if (b->cold_used < b->cold_n)
+        b->cold_used += n;
+}
+
+/* The same through the surrogate filter: it takes what the file gives and is asked for what it made. */
+static struct span converted_span(struct conn *c, bool *wait, bool *end, bool *broken)
+{
+    struct body *b = c->body;
+    struct span raw;
+    bool full = false, last = false;
+
+    while (b->converted_used == b->converted.n && !*end) {
+        b->converted.n = b->converted_used = 0;
+        raw = file_span(c, wait, &last, broken);
+        if (*wait || *broken)
+            return span_of(NULL, 0);
+        if (last) {
+            *end = b->surrogate_ended;
+            full = !b->surrogate_ended && !surrogate_end(b->surrogate, &b->converted);
+            b->surrogate_ended = true;
+        } else {
+            full = !surrogate_feed(b->surrogate, raw, &b->converted);
+            file_used(b, raw.n);
+        }
+        if (full) { /* cannot happen with room for every growth: but a cut message must not look whole */
+            *broken = true;
+            return span_of(NULL, 0);
+        }
+    }
+    return span_of(b->converted.p + b->converted_used, b->converted.n - b->converted_used);
+}
+
+struct span conn_body_span(struct conn *c, bool *wait, bool *end, bool *broken)
+{
+    if (c->body && c->body->surrogate)
+        return converted_span(c, wait, end, broken);
+    return file_span(c, wait, end, broken);
+}
+
 void conn_body_used(struct conn *c, size_t n)
 {
     struct body *b = c->body;
 
     if (!b || n == 0)
         return;
-    b->at += n;
-    if (b->cold_used < b->cold_n)
-        b->cold_used += n;
+    if (b->surrogate)
+        b->converted_used += n;
+    else
+        file_used(b, n);
 }

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/net_addr.h"
 #include "ipc/channel.h"
+#include "mail/surrogate.h"
 #include "net/tls.h"
 #include "pop3/engine.h"
 #include "pop3/engine_impl.h"
@@ -116,6 +117,10 @@ struct body {
     size_t cold_n, cold_used;
     bool reading, orphan;       /* orphan: the connection is gone, the thread frees */
     int error;
+    struct surrogate *surrogate; /* for a client without UTF8 when the site says so (RFC 6858), NULL else */
+    struct buf converted;        /* what it made of the last read */
+    size_t converted_used;
+    bool surrogate_ended;
     uint64_t sid;
     struct front *front;
     uv_work_t work;

@@ -1,0 +1,80 @@
+/* ctl.c - what the commands of restantectl share: see ctl.h. */
+#include "admin/ctl.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { REPORT_MAX = 1024 * 1024 };
+
+static bool write_all(int fd, struct span s)
+{
+    while (s.n) {
+        ssize_t n = write(fd, s.p, s.n);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        span_take(&s, (size_t)n);
+    }
+    return true;
+}
+
+int ctl_fail(int code, const char *fmt, ...)
+{
+    char text[1024];
+    int n = snprintf(text, sizeof text, "restantectl: ");
+    va_list ap;
+
+    va_start(ap, fmt);
+    n += vsnprintf(text + n, sizeof text - (size_t)n - 1, fmt, ap);
+    va_end(ap);
+    if ((size_t)n > sizeof text - 2)
+        n = (int)sizeof text - 2;
+    text[n++] = '\n';
+    (void)write_all(2, span_of(text, (size_t)n));
+    return code;
+}
+
+int ctl_code(enum fault fault)
+{
+    static const int codes[FAULT_N] = {
+        [FAULT_NONE] = EX_SOFTWARE, [FAULT_TEMP] = EX_TEMPFAIL, [FAULT_PERM] = EX_NOPERM,
+        [FAULT_IN_USE] = EX_TEMPFAIL, [FAULT_GONE] = EX_NOUSER, [FAULT_BAD] = EX_DATAERR,
+    };
+
+    return codes[fault];
+}
+
+int ctl_fail_err(const struct err *e)
+{
+    return ctl_fail(ctl_code(e->fault), "%s", e->text);
+}
+
+int ctl_conf(const struct ctl *ctl, struct conf **conf)
+{
+    struct buf report = BUF(REPORT_MAX);
+    bool ok = conf_read(ctl->conf_path, conf, &report);
+    bool readable = access(ctl->conf_path, R_OK) == 0;
+
+    (void)write_all(2, buf_span(&report));
+    buf_free(&report);
+    if (ok)
+        return EX_OK;
+    return !readable && errno == EACCES ? EX_NOPERM : EX_CONFIG;
+}
+
+int ctl_print(struct buf *out, bool ok)
+{
+    bool written = ok && write_all(1, buf_span(out));
+    int code = errno;
+
+    buf_free(out);
+    if (!ok)
+        return ctl_fail(EX_SOFTWARE, "the output is larger than this program allows");
+    if (!written)
+        return ctl_fail(EX_IOERR, "standard output: %s", strerror(code));
+    return EX_OK;
+}

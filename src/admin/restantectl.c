@@ -1,0 +1,225 @@
+/* restantectl.c - the administrator's program: users, configuration, delivery, maildrops.
+ *
+ * One row per command: dispatch, help and the manual page come from it.
+ * Does not know: how commands do their work (cmd_*.c).
+ */
+#include "admin/ctl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define HELP   { 'h', "help", NULL, "this text" }
+#define CONFIG { 'c', "config", "FILE", "configuration (or $RESTANTE_CONF)" }, HELP
+#define JSON   { 0, "json", NULL, "for programs" }
+#define END    { 0, NULL, NULL, NULL }
+#define SECRET                                                                                     \
+    { 0, "password-stdin", NULL, "take the password from the first line of standard input" },      \
+        { 0, "generate", NULL, "make a random password and print it" },                            \
+        { 's', "scheme", "SCHEME", "how it is stored (default SCRAM-SHA-256)" },                   \
+        { 0, "with-sha1", NULL, "keys for SCRAM-SHA-1 too, for older clients" }
+
+static const struct option_row plain_options[] = { CONFIG, END };
+static const struct option_row check_options[] = {
+    { 'q', "quiet", NULL, "say nothing when there is no fault" }, CONFIG, END
+};
+static const struct option_row show_options[] = {
+    { 0, "changed", NULL, "only what differs from the defaults" },
+    { 0, "defaults", NULL, "the defaults; no file is read" },
+    JSON,
+    CONFIG,
+    END
+};
+static const struct option_row describe_options[] = {
+    { 0, "man", NULL, "as source for the manual page" },
+    { 0, "sample", NULL, "as a configuration file to start from" },
+    CONFIG,
+    END
+};
+static const struct option_row add_options[] = {
+    SECRET,
+    { 0, "uid", "N", "system uid that owns the mail (default: mail.user)" },
+    { 0, "gid", "N", "system gid likewise" },
+    { 0, "home", "DIR", "home folder, for {home} in mail.maildrop" },
+    { 0, "mail", "DIR", "this user's Maildir, instead of mail.maildrop" },
+    { 0, "expire", "DAYS", "remove older messages, instead of mail.expire" },
+    { 0, "require-tls", NULL, "no login without TLS" },
+    CONFIG,
+    END
+};
+static const struct option_row passwd_options[] = { SECRET, CONFIG, END };
+static const struct option_row delete_options[] = {
+    { 'y', "yes", NULL, "do not ask" }, CONFIG, END
+};
+static const struct option_row list_options[] = { JSON, CONFIG, END };
+static const struct option_row deliver_options[] = {
+    { 'f', "from", "SENDER", "add a Return-Path: line with this envelope sender" },
+    { 'd', "delivered-to", NULL, "add a Delivered-To: line with the user's name" },
+    { 0, "strip-from", NULL, "drop a first line that begins with \"From \" (mbox)" },
+    { 0, "defer", NULL, "exit 75 for all that an administrator can mend" },
+    CONFIG,
+    END
+};
+static const struct option_row message_options[] = {
+    { 0, "crlf", NULL, "line ends as on the wire, CRLF" }, CONFIG, END
+};
+static const struct option_row top_options[] = {
+    { 'V', "version", NULL, "print the version" }, CONFIG, END
+};
+
+const struct command ctl_commands[] = {
+    { "config", "check", "[FILE]", 0, 1, check_options, cmd_config_check,
+      "find all faults of a configuration",
+      "Looks at certificates, keys and system users too: run it as the server's user.\n"
+      "Exit code 0: no faults (there may be warnings); 78: faults." },
+    { "config", "show", "", 0, 0, show_options, cmd_config_show,
+      "show every setting with its value", NULL },
+    { "config", "describe", "", 0, 0, describe_options, cmd_config_describe,
+      "list all settings: type, default, meaning", NULL },
+    { "user", "add", "NAME", 1, 1, add_options, cmd_user_add, "add a user",
+      "Without an option for the password it is asked for twice. It never stands in arguments." },
+    { "user", "passwd", "NAME", 1, 1, passwd_options, cmd_user_passwd, "change a password", NULL },
+    { "user", "disable", "NAME", 1, 1, plain_options, cmd_user_disable,
+      "refuse logins, keep everything", NULL },
+    { "user", "enable", "NAME", 1, 1, plain_options, cmd_user_enable, "allow logins again", NULL },
+    { "user", "delete", "NAME", 1, 1, delete_options, cmd_user_delete,
+      "remove a user; the mail stays", NULL },
+    { "user", "list", "", 0, 0, list_options, cmd_user_list, "list users", NULL },
+    { "deliver", "", "USER", 1, 1, deliver_options, cmd_deliver,
+      "put a message from standard input into a maildrop",
+      "Exit codes for mail servers: 0 delivered and on disk, 64 usage, 67 no such user,\n"
+      "73 maildrop cannot be made, 75 try again, 77 no permission, 78 configuration.\n"
+      "The message is stored octet for octet unless an option above adds a line." },
+    { "maildrop", "list", "USER", 1, 1, list_options, cmd_maildrop_list, "list messages",
+      "Nothing is changed, and POP3 sessions are not kept out." },
+    { "maildrop", "show", "USER N|UIDL", 2, 2, message_options, cmd_maildrop_show,
+      "print a message, octet for octet",
+      "N counts as \"maildrop list\" does." },
+    { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL },
+};
+
+static int help_top(void)
+{
+    struct buf out = BUF(65536);
+    bool ok = buf_put_str(&out, "Usage: restantectl [-c FILE] COMMAND …\n\n");
+
+    for (const struct command *c = ctl_commands; c->group && ok; c++) {
+        char left[64];
+
+        snprintf(left, sizeof left, "%s%s%s %s", c->group, *c->name ? " " : "", c->name, c->words);
+        ok = buf_printf(&out, "  %-28s %s\n", left, c->sentence);
+    }
+    ok = ok && buf_put_str(&out, "\nOptions, before or behind the command:\n") &&
+         args_help(top_options, &out) &&
+         buf_put_str(&out, "\n\"restantectl COMMAND --help\" tells more. Configuration: " SYSCONFDIR
+                           "/restante/restante.conf\n");
+    return ctl_print(&out, ok);
+}
+
+static int help_command(const struct command *c)
+{
+    struct buf out = BUF(65536);
+    bool ok = buf_printf(&out, "Usage: restantectl %s%s%s %s [OPTION]…\n\n%c%s.\n\n", c->group,
+                         *c->name ? " " : "", c->name, c->words, ascii_upper((uint8_t)*c->sentence),
+                         c->sentence + 1) &&
+              args_help(c->options, &out) && (!c->more || buf_printf(&out, "\n%s\n", c->more));
+
+    return ctl_print(&out, ok);
+}
+
+/* The command that the words name; *used gets how many of them. */
+static const struct command *find_command(const struct args *args, int *used)
+{
+    for (const struct command *c = ctl_commands; c->group; c++) {
+        if (args->nwords < 1 || strcmp(args->words[0], c->group) != 0)
+            continue;
+        if (*c->name == '\0' || (args->nwords > 1 && strcmp(args->words[1], c->name) == 0)) {
+            *used = *c->name ? 2 : 1;
+            return c;
+        }
+    }
+    return NULL;
+}
+
+static int unknown_command(const struct args *args)
+{
+    struct buf names = BUF(400);
+    bool ok = true;
+
+    for (const struct command *c = ctl_commands; c->group && args->nwords && ok; c++)
+        if (strcmp(c->group, args->words[0]) == 0)
+            ok = buf_printf(&names, "%s%s", names.n ? ", " : "", c->name);
+    if (ok && names.n)
+        ctl_fail(EX_USAGE, "%s: choose %.*s; see --help", args->words[0], (int)names.n,
+                 (const char *)names.p);
+    else if (args->nwords)
+        ctl_fail(EX_USAGE, "unknown command \"%.60s\"; see --help", args->words[0]);
+    else
+        ctl_fail(EX_USAGE, "no command; see --help");
+    buf_free(&names);
+    return EX_USAGE;
+}
+
+/* Options of all commands, to find the command among them; it then parses its own. */
+static bool scan_words(char **argv, struct args *args, struct option_row *all, struct err *e)
+{
+    size_t n = 0;
+
+    for (const struct option_row *o = top_options; o->name; o++)
+        all[n++] = *o;
+    for (const struct command *c = ctl_commands; c->group; c++) {
+        for (const struct option_row *o = c->options; o->name; o++) {
+            bool known = false;
+
+            for (size_t i = 0; i < n; i++)
+                known = known || strcmp(all[i].name, o->name) == 0;
+            if (!known && n < ARGS_OPTIONS)
+                all[n++] = *o;
+        }
+    }
+    all[n] = (struct option_row){ 0, NULL, NULL, NULL };
+    return args_parse(args, all, argv, e);
+}
+
+static int run(struct ctl *ctl, char **argv)
+{
+    struct option_row all[ARGS_OPTIONS + 1];
+    const struct command *c;
+    struct err e;
+    int used = 0;
+
+    if (!scan_words(argv, &ctl->args, all, &e))
+        return ctl_fail(EX_USAGE, "%s", e.text);
+    if (args_get(&ctl->args, "version")) {
+        printf("restantectl %s\n", VERSION);
+        return EX_OK;
+    }
+    c = find_command(&ctl->args, &used);
+    if (args_get(&ctl->args, "help"))
+        return c ? help_command(c) : help_top();
+    if (!c)
+        return unknown_command(&ctl->args);
+    if (!args_parse(&ctl->args, c->options, argv, &e))
+        return ctl_fail(EX_USAGE, "%s", e.text);
+    ctl->args.nwords -= used;
+    memmove(ctl->args.words, ctl->args.words + used, (size_t)ctl->args.nwords * sizeof(char *));
+    if (ctl->args.nwords < c->min || ctl->args.nwords > c->max)
+        return ctl_fail(EX_USAGE, "usage: restantectl %s%s%s %s; see --help", c->group,
+                        *c->name ? " " : "", c->name, c->words);
+    if (args_get(&ctl->args, "config"))
+        ctl->conf_path = args_get(&ctl->args, "config");
+    ctl->json = args_get(&ctl->args, "json") != NULL;
+    return c->run(ctl);
+}
+
+int main(int argc, char **argv)
+{
+    const char *env = getenv("RESTANTE_CONF");
+    struct ctl ctl = { .conf_path = env && *env ? env : SYSCONFDIR "/restante/restante.conf" };
+    int code;
+
+    (void)argc;
+    code = argv[0] ? run(&ctl, argv + 1) : EX_USAGE;
+    if (fflush(stdout) != 0 && code == EX_OK)
+        code = ctl_fail(EX_IOERR, "standard output cannot be written");
+    return code;
+}

@@ -1,0 +1,180 @@
+/* mdlist.c - the messages of a Maildir, looked at and sorted: see mdlist.h. */
+#include "store/mdlist.h"
+
+#include "base/log.h"
+#include "base/sys.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { SEARCHES = 8 }; /* scans for messages that were renamed under our eyes before we call them gone */
+
+static void skip(const struct mddir *d, const struct mdlist *l, struct md_msg *m, const char *why)
+{
+    m->refused = true;
+    event(LOG_WARNING, "message-skipped", F_STR("path", d->path),
+          F_STR("dir", mddir_sub_name(m->sub)), F_STR("name", mdlist_name(l, m)), F_STR("reason", why));
+}
+
+/* No right to read it, as far as the mode tells: sizes may come from the index, without opening it. */
+static bool is_unreadable(const struct stat *st, uid_t self)
+{
+    return (self != 0 && st->st_uid == self && !(st->st_mode & S_IRUSR)) || !(st->st_mode & 0444);
+}
+
+static void take_stat(struct md_msg *m, const struct stat *st, const struct mdname *name)
+{
+    m->size = (uint64_t)st->st_size;
+    m->ino = st->st_ino;
+    m->dev = st->st_dev;
+    m->links = (uint32_t)st->st_nlink;
+    m->mtime_ns = md_mtime_ns(st);
+    m->when = name->has_when ? name->when : (uint64_t)(st->st_mtim.tv_sec > 0 ? st->st_mtim.tv_sec : 0);
+    m->usec = name->usec;
+}
+
+/* Looks at one file. Sets gone when it is not there under this name. False for troubles that are not the
+ * message's own: then the maildrop cannot be opened. */
+static bool look(struct mdlist *l, const struct mddir *d, struct md_msg *m, struct err *e)
+{
+    struct mdname name = mdname_parse(span_str(mdlist_name(l, m)));
+    struct stat st;
+
+    m->gone = false;
+    if (sys->fstatat(d->sub[m->sub], mdlist_name(l, m), &st, AT_SYMLINK_NOFOLLOW) != 0) {
+        if (errno == ENOENT)
+            m->gone = true;
+        else if (errno == EACCES || errno == ENOMEM)
+            return mddir_fail(d, e, "stat a message in", mddir_sub_name(m->sub));
+        else
+            skip(d, l, m, strerror(errno));
+        return true;
+    }
+    take_stat(m, &st, &name);
+    if (!S_ISREG(st.st_mode))
+        skip(d, l, m, S_ISLNK(st.st_mode) ? "symbolic link" : "not a regular file");
+    else if (is_unreadable(&st, geteuid()))
+        skip(d, l, m, "no permission to read");
+    return true;
+}
+
+static uint32_t count_gone(const struct mdlist *l)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < l->n; i++)
+        n += l->v[i].gone;
+    return n;
+}
+
+/* Gives every message that is gone the name it has now, and looks at it again. */
+static bool search(struct mdlist *l, const struct mddir *d, struct err *e)
+{
+    struct mdlist now;
+    bool ok;
+
+    mdlist_init(&now);
+    ok = mdlist_scan(&now, d, e);
+    for (uint32_t i = 0; i < l->n && ok; i++) {
+        struct md_msg *m = &l->v[i];
+        uint32_t at = m->gone ? mdlist_find(&now, mdlist_base(l, m)) : now.n;
+
+        if (at == now.n)
+            continue;
+        ok = mdlist_rename(l, m, now.v[at].sub, span_str(mdlist_name(&now, &now.v[at]))) &&
+             look(l, d, m, e);
+    }
+    mdlist_free(&now);
+    return ok;
+}
+
+/* Drops the second of two entries that are one file: seen in both directories while it moved. */
+static void drop_same(struct mdlist *l)
+{
+    for (uint32_t i = 0; i < l->n; i++) {
+        const struct md_msg *a = &l->v[i];
+
+        for (uint32_t j = i + 1; j < l->n && !a->gone && !a->refused; j++) {
+            struct md_msg *b = &l->v[j];
+
+            if (!span_eq(mdlist_base(l, a), mdlist_base(l, b)))
+                break;
+            if (!b->refused && a->ino == b->ino && a->dev == b->dev)
+                b->gone = true;
+        }
+    }
+}
+
+static int compare_arrival(const void *a, const void *b, void *ctx)
+{
+    const struct md_msg *x = a, *y = b;
+    const struct mdlist *l = ctx;
+    struct mdname p = { .base = mdlist_base(l, x), .when = x->when, .usec = x->usec };
+    struct mdname q = { .base = mdlist_base(l, y), .when = y->when, .usec = y->usec };
+    int c = mdname_compare(&p, &q);
+
+    if (!c) /* twins that could not be given names of their own: any order that lasts */
+        c = (x->mtime_ns > y->mtime_ns) - (x->mtime_ns < y->mtime_ns);
+    return c ? c : (x->size > y->size) - (x->size < y->size);
+}
+
+bool mdlist_load(struct mdlist *l, const struct mddir *d, struct err *e)
+{
+    if (!mdlist_scan(l, d, e))
+        return false;
+    for (uint32_t i = 0; i < l->n; i++)
+        if (!look(l, d, &l->v[i], e))
+            return false;
+    for (int i = 0; i < SEARCHES && count_gone(l); i++)
+        if (!search(l, d, e))
+            return false;
+    drop_same(l);
+    return true;
+}
+
+const char *mdlist_name(const struct mdlist *l, const struct md_msg *m)
+{
+    return (const char *)l->text.p + m->name_at;
+}
+
+struct span mdlist_base(const struct mdlist *l, const struct md_msg *m)
+{
+    return span_of(l->text.p + m->name_at, m->base_octets);
+}
+
+struct span mdlist_uid(const struct mdlist *l, const struct md_msg *m)
+{
+    return span_of(l->text.p + m->uid_at, m->uid_octets);
+}
+
+bool mdlist_rename(struct mdlist *l, struct md_msg *m, enum md_sub sub, struct span name)
+{
+    size_t at = l->text.n;
+
+    if (name.n > MDNAME_MAX || !buf_reserve(&l->text, name.n + 1) || !buf_put_span(&l->text, name) ||
+        !buf_put(&l->text, "", 1))
+        return false;
+    m->name_at = (uint32_t)at;
+    m->name_octets = (uint8_t)name.n;
+    m->base_octets = (uint8_t)mdname_parse(name).base.n;
+    m->sub = (uint8_t)sub;
+    return true;
+}
+
+void mdlist_sort(struct mdlist *l)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < l->n; i++)
+        if (!l->v[i].gone && !l->v[i].refused)
+            l->v[n++] = l->v[i];
+    l->n = n;
+    if (n)
+        qsort_r(l->v, n, sizeof *l->v, compare_arrival, l);
+}
+
+int64_t md_mtime_ns(const struct stat *st)
+{
+    return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+}

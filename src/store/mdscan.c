@@ -1,0 +1,191 @@
+/* mdscan.c - reads the names in new/ and cur/ safely: see mdlist.h.
+ * Does not know: files, their kinds and sizes (mdlist.c). */
+#include "store/mdlist.h"
+
+#include "base/clock.h"
+#include "base/sys.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+
+enum {
+    TEXT_MAX = 1 << 29,      /* two million messages with names of 255 octets */
+    READ_OCTETS = 65536,
+    SETTLED_NS = 20000000,   /* two ticks of the coarsest kernel clock: a change within one leaves no trace */
+    CALM_READINGS = 3,       /* a message that three readings in a row missed is gone */
+    MAX_READINGS = 12
+};
+
+static int compare_spans(struct span a, struct span b)
+{
+    size_t n = a.n < b.n ? a.n : b.n;
+    int c = n ? memcmp(a.p, b.p, n) : 0;
+
+    return c ? c : (a.n > b.n) - (a.n < b.n);
+}
+
+static int compare_base(const void *a, const void *b, void *ctx)
+{
+    const struct md_msg *x = a, *y = b;
+    const struct mdlist *l = ctx;
+    int c = compare_spans(mdlist_base(l, x), mdlist_base(l, y));
+
+    return c ? c : (int)x->sub - (int)y->sub;
+}
+
+static bool add_name(struct mdlist *l, enum md_sub sub, const char *text)
+{
+    struct span name = span_str(text);
+    struct md_msg *m;
+
+    if (!mdname_is_message(name))
+        return true;
+    if (l->n == l->room) {
+        l->room = l->room ? l->room * 2 : 64;
+        l->v = mem_grow(l->v, l->room, sizeof *l->v);
+    }
+    m = &l->v[l->n];
+    *m = (struct md_msg){ 0 };
+    if (!mdlist_rename(l, m, sub, name))
+        return false;
+    l->n++;
+    return true;
+}
+
+static bool too_many(const struct mddir *d, struct err *e)
+{
+    return err_set(e, FAULT_PERM, "%s holds more messages than can be listed", d->path);
+}
+
+static bool read_sub(struct mdlist *l, const struct mddir *d, enum md_sub sub, struct err *e)
+{
+    uint8_t *piece = mem_new(READ_OCTETS);
+    ssize_t got = sys->lseek(d->sub[sub], 0, SEEK_SET) == 0 ? 1 : -1;
+    bool fits = true;
+
+    while (got > 0 && fits && (got = sys->getdents(d->sub[sub], piece, READ_OCTETS)) > 0) {
+        for (ssize_t at = 0; at < got && fits;) {
+            const struct dirent64 *entry = (const void *)(piece + at);
+
+            fits = add_name(l, sub, entry->d_name);
+            at += entry->d_reclen;
+        }
+    }
+    if (got < 0)
+        mddir_fail(d, e, "read", mddir_sub_name(sub));
+    free(piece);
+    return got >= 0 && (fits || too_many(d, e));
+}
+
+static int64_t ctime_ns(const struct stat *st)
+{
+    return (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec;
+}
+
+/* When the directories changed last: ctime, because mtime can be set by anybody. */
+static bool changes(const struct mddir *d, struct stat st[2], struct err *e)
+{
+    for (int i = 0; i < 2; i++)
+        if (sys->fstat(d->sub[i], &st[i]) != 0)
+            return mddir_fail(d, e, "stat", mddir_sub_name(i));
+    return true;
+}
+
+/* One reading of both directories: new/ first, so that a message on its way to cur/ is seen at least once.
+ * calm = nothing can have changed meanwhile. */
+static bool read_both(struct mdlist *l, const struct mddir *d, bool *calm, struct err *e)
+{
+    struct stat before[2], after[2];
+    int64_t now = clock_real_ns();
+
+    l->n = 0;
+    l->text.n = 0;
+    if (!changes(d, before, e) || !read_sub(l, d, MD_NEW, e) || !read_sub(l, d, MD_CUR, e) ||
+        !changes(d, after, e))
+        return false;
+    *calm = true;
+    for (int i = 0; i < 2; i++)
+        if (ctime_ns(&before[i]) != ctime_ns(&after[i]) || ctime_ns(&before[i]) > now - SETTLED_NS)
+            *calm = false;
+    l->new_mtime_ns = md_mtime_ns(&before[MD_NEW]);
+    l->cur_mtime_ns = md_mtime_ns(&before[MD_CUR]);
+    qsort_r(l->v, l->n, sizeof *l->v, compare_base, l);
+    return true;
+}
+
+/* Adds to the newest reading what only earlier ones saw, unless too many readings missed it. Returns how
+ * many were added. */
+static bool carry_over(struct mdlist *newest, const struct mdlist *earlier, uint32_t *carried)
+{
+    uint32_t own = newest->n;
+
+    *carried = 0;
+    for (uint32_t i = 0, j = 0; i < earlier->n; i++) {
+        const struct md_msg *m = &earlier->v[i];
+        struct span base = mdlist_base(earlier, m);
+
+        while (j < own && compare_spans(mdlist_base(newest, &newest->v[j]), base) < 0)
+            j++;
+        if (j < own && span_eq(mdlist_base(newest, &newest->v[j]), base))
+            continue;
+        if (m->links + 1 >= CALM_READINGS)
+            continue;
+        if (!add_name(newest, m->sub, mdlist_name(earlier, m)))
+            return false;
+        newest->v[newest->n - 1].links = m->links + 1; /* here: readings that missed it */
+        ++*carried;
+    }
+    if (*carried)
+        qsort_r(newest->v, newest->n, sizeof *newest->v, compare_base, newest);
+    return true;
+}
+
+bool mdlist_scan(struct mdlist *l, const struct mddir *d, struct err *e)
+{
+    struct mdlist earlier;
+    uint32_t carried = 0;
+    bool calm, ok = read_both(l, d, &calm, e);
+
+    mdlist_init(&earlier);
+    for (int i = 1; ok && !calm && i < MAX_READINGS && (i < CALM_READINGS || carried); i++) {
+        struct mdlist swap = earlier;
+
+        earlier = *l;
+        *l = swap;
+        ok = read_both(l, d, &calm, e);
+        if (ok && !calm && !carry_over(l, &earlier, &carried))
+            ok = too_many(d, e);
+    }
+    for (uint32_t i = 0; i < l->n; i++)
+        l->v[i].links = 0;
+    mdlist_free(&earlier);
+    return ok;
+}
+
+void mdlist_init(struct mdlist *l)
+{
+    *l = (struct mdlist){ .text = BUF(TEXT_MAX) };
+}
+
+void mdlist_free(struct mdlist *l)
+{
+    buf_free(&l->text);
+    free(l->v);
+    mdlist_init(l);
+}
+
+uint32_t mdlist_find(const struct mdlist *l, struct span base)
+{
+    uint32_t from = 0, to = l->n;
+
+    while (from < to) {
+        uint32_t mid = from + (to - from) / 2;
+
+        if (compare_spans(mdlist_base(l, &l->v[mid]), base) < 0)
+            from = mid + 1;
+        else
+            to = mid;
+    }
+    return from < l->n && span_eq(mdlist_base(l, &l->v[from]), base) ? from : l->n;
+}
