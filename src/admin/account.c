@@ -40,46 +40,45 @@ static int find_user(struct account *a, const char *name)
     buf_free(&prepared);
     if (a->entry)
         return EX_OK;
-    return ctl_fail(EX_NOUSER, "there is no user \"%.200s\"; \"restantectl user list\" shows all",
-                    name);
+    return ctl_fail(EX_NOUSER, "there is no user \"%.200s\"; \"restantectl user list\" shows all", name);
 }
 
+/* The owner of mail of users without ids of their own; USERS_NUMBER_NONE where nothing is said. */
+static int site_owner(const struct conf *conf, uint32_t *uid, uint32_t *gid)
+{
+    const struct passwd *pw = *conf->mail.user ? getpwnam(conf->mail.user) : NULL;
+    const struct group *gr = *conf->mail.group ? getgrnam(conf->mail.group) : NULL;
+
+    if (*conf->mail.user && !pw)
+        return ctl_fail(EX_CONFIG, "mail.user: there is no system user \"%s\"; create it", conf->mail.user);
+    if (*conf->mail.group && !gr)
+        return ctl_fail(EX_CONFIG, "mail.group: there is no system group \"%s\"; create it", conf->mail.group);
+    *uid = pw ? pw->pw_uid : USERS_NUMBER_NONE;
+    *gid = gr ? gr->gr_gid : pw ? pw->pw_gid : USERS_NUMBER_NONE;
+    return EX_OK;
+}
+
+/* The same rule as the auth worker's: a session and a delivery must agree whose files these are. */
 static int find_owner(struct account *a)
 {
-    const struct conf *conf = a->conf;
-    const struct passwd *pw = NULL;
-    const struct group *gr = NULL;
+    int code = site_owner(a->conf, &a->uid, &a->gid);
 
-    a->uid = a->gid = USERS_NUMBER_NONE;
-    if (a->entry->uid) {
+    if (code != EX_OK)
+        return code;
+    if (a->entry->uid)
         a->uid = a->entry->uid;
-        pw = getpwuid(a->uid);
-    } else if (*conf->mail.user) {
-        pw = getpwnam(conf->mail.user);
-        if (!pw)
-            return ctl_fail(EX_CONFIG, "mail.user: there is no system user \"%s\"; create it",
-                            conf->mail.user);
-        a->uid = pw->pw_uid;
-    }
-    if (pw)
-        a->gid = pw->pw_gid;
-    if (!a->entry->uid && *conf->mail.group) {
-        gr = getgrnam(conf->mail.group);
-        if (!gr)
-            return ctl_fail(EX_CONFIG, "mail.group: there is no system group \"%s\"; create it",
-                            conf->mail.group);
-        a->gid = gr->gr_gid;
-    }
     if (a->entry->gid)
         a->gid = a->entry->gid;
-    if (a->uid != USERS_NUMBER_NONE && a->uid < conf->mail.min_uid)
-        return ctl_fail(EX_CONFIG, "user %.200s: uid %u is below mail.min_uid (%u); change one",
-                        a->entry->name, a->uid, conf->mail.min_uid);
-    if (a->uid == USERS_NUMBER_NONE && geteuid() == 0)
+    if (geteuid() != 0)
+        return EX_OK;
+    if (a->uid == USERS_NUMBER_NONE || a->gid == USERS_NUMBER_NONE)
         return ctl_fail(EX_CONFIG,
-                        "user %.200s has no uid and mail.user is empty; set one of them, for mail "
-                        "is never handled as root",
+                        "user %.200s has no uid or gid, and mail is never handled as root; set mail.user, or both "
+                        "in the users file",
                         a->entry->name);
+    if (a->uid < a->conf->mail.min_uid)
+        return ctl_fail(EX_CONFIG, "user %.200s: uid %u is below mail.min_uid (%u); change one", a->entry->name,
+                        a->uid, a->conf->mail.min_uid);
     return EX_OK;
 }
 
@@ -92,14 +91,13 @@ static int find_maildrop(struct account *a)
 
     if (mail && strncmp(mail, "~/", 2) == 0 && home) {
         if (!buf_put_str(&path, home) || !buf_put_str(&path, mail + 1))
-            code = ctl_fail(EX_CONFIG, "user %.200s: the maildrop's path is too long",
-                            a->entry->name);
+            code = ctl_fail(EX_CONFIG, "user %.200s: the maildrop's path is too long", a->entry->name);
     } else if (mail) {
         if (mail[0] != '/' || !buf_put_str(&path, mail))
             code = ctl_fail(EX_CONFIG, "user %.200s: \"%.200s\" is no absolute path; start it with /",
                             a->entry->name, mail);
-    } else if (!conf_maildrop(a->conf->mail.maildrop, span_str(a->entry->name),
-                              a->conf->users.default_domain, home, &path, &e)) {
+    } else if (!conf_maildrop(a->conf->mail.maildrop, span_str(a->entry->name), a->conf->users.default_domain,
+                              home, &path, &e)) {
         code = ctl_fail(EX_CONFIG, "user %.200s: %s", a->entry->name, e.text);
     }
     if (code == EX_OK)
@@ -133,12 +131,8 @@ int account_become(const struct account *account)
     if (geteuid() != 0)
         return ctl_fail(EX_NOPERM, "the mail of %.200s belongs to uid %u; run this as root or as %u",
                         account->entry->name, account->uid, account->uid);
-    if (gid == USERS_NUMBER_NONE)
-        return ctl_fail(EX_CONFIG, "user %.200s has a uid and no gid; add the gid",
-                        account->entry->name);
     if (setgroups(1, &gid) != 0 || setresgid(gid, gid, gid) != 0 || setresuid(uid, uid, uid) != 0)
-        return ctl_fail(EX_OSERR, "becoming uid %u, gid %u: %s", account->uid, account->gid,
-                        strerror(errno));
+        return ctl_fail(EX_OSERR, "becoming uid %u, gid %u: %s", account->uid, account->gid, strerror(errno));
     if (setuid(0) == 0)
         return ctl_fail(EX_SOFTWARE, "root came back after it was given up; nothing was touched");
     return EX_OK;

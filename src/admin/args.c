@@ -13,8 +13,7 @@ static size_t count(const struct option_row *rows)
 }
 
 /* The row of "--name…" or "-x…"; rest gets what follows the name in the same word. */
-static const struct option_row *find(const struct option_row *rows, const char *word,
-                                     const char **rest)
+static const struct option_row *find(const struct option_row *rows, const char *word, const char **rest)
 {
     for (; rows->name; rows++) {
         size_t n = strlen(rows->name);
@@ -53,8 +52,7 @@ static bool take_option(struct args *args, char ***argv, struct err *e)
         rest = *++*argv;
     if (!rest) {
         --*argv;
-        return err_set(e, FAULT_BAD, "option --%s needs a value: --%s %s", row->name, row->name,
-                       row->value);
+        return err_set(e, FAULT_BAD, "option --%s needs a value: --%s %s", row->name, row->name, row->value);
     }
     args->value[at] = rest;
     return true;
@@ -97,9 +95,8 @@ bool args_help(const struct option_row *rows, struct buf *out)
     for (; rows->name; rows++) {
         char left[64];
 
-        snprintf(left, sizeof left, "%c%c%s --%s%s%s", rows->letter ? '-' : ' ',
-                 rows->letter ? rows->letter : ' ', rows->letter ? "," : " ", rows->name,
-                 rows->value ? " " : "", rows->value ? rows->value : "");
+        snprintf(left, sizeof left, "%c%c%s --%s%s%s", rows->letter ? '-' : ' ', rows->letter ? rows->letter : ' ',
+                 rows->letter ? "," : " ", rows->name, rows->value ? " " : "", rows->value ? rows->value : "");
         if (!buf_printf(out, "  %-26s %s\n", left, rows->help))
             return false;
     }

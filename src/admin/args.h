@@ -10,14 +10,14 @@
 enum { ARGS_OPTIONS = 40, ARGS_WORDS = 8 };
 
 struct option_row {
-    char letter;       /* 0 = long form only */
+    char letter; /* 0 = long form only */
     const char *name;
     const char *value; /* placeholder of its value in the help; NULL = a switch */
     const char *help;
 };
 
 struct args {
-    const struct option_row *rows; /* up to a row without name */
+    const struct option_row *rows;   /* up to a row without name */
     const char *value[ARGS_OPTIONS]; /* by row; NULL = not given; "" for a switch */
     const char *words[ARGS_WORDS];
     int nwords;

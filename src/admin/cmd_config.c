@@ -33,8 +33,7 @@ static bool put_json_value(struct buf *out, const struct conf_row *row, const vo
     if (row->type == ROW_FLAG)
         return buf_put_str(out, *(const bool *)at ? "true" : "false");
     if (row->type == ROW_TIME_MS)
-        return buf_printf(out, "%u.%03u", *(const uint32_t *)at / 1000,
-                          *(const uint32_t *)at % 1000);
+        return buf_printf(out, "%u.%03u", *(const uint32_t *)at / 1000, *(const uint32_t *)at % 1000);
     if (row->type == ROW_DAYS && *(const uint32_t *)at == UINT32_MAX)
         return buf_put_str(out, "null");
     if (row->type == ROW_NUMBER || row->type == ROW_TIME || row->type == ROW_DAYS)
@@ -55,8 +54,8 @@ static bool json_section(struct json_walk *w, const struct conf_row *row, const 
     if (w->section && *w->section)
         ok = buf_put_str(w->out, w->title ? "}" : "") && (same || buf_put_str(w->out, "}"));
     if (ok && !same) {
-        ok = *row->section == '\0' || (json_key(w->out, &w->first_section, row->section) &&
-                                       buf_put_str(w->out, "{"));
+        ok = *row->section == '\0' ||
+             (json_key(w->out, &w->first_section, row->section) && buf_put_str(w->out, "{"));
         w->first_title = true;
     }
     if (ok && title)
@@ -80,8 +79,8 @@ static bool show_json(struct conf *conf, struct buf *out)
 {
     struct json_walk w = { out, true, true, true, NULL, NULL };
 
-    return buf_put_str(out, "{") && conf_each(conf, json_row, &w) &&
-           buf_put_str(out, w.title ? "}}" : "}") && buf_put_str(out, "}\n");
+    return buf_put_str(out, "{") && conf_each(conf, json_row, &w) && buf_put_str(out, w.title ? "}}" : "}") &&
+           buf_put_str(out, "}\n");
 }
 
 int cmd_config_check(struct ctl *ctl)
@@ -113,8 +112,7 @@ int cmd_config_show(struct ctl *ctl)
         code = ctl_conf(ctl, &conf);
     if (code != EX_OK)
         return code;
-    ok = ctl->json ? show_json(conf, &out)
-                   : conf_show(conf, args_get(&ctl->args, "changed") != NULL, &out);
+    ok = ctl->json ? show_json(conf, &out) : conf_show(conf, args_get(&ctl->args, "changed") != NULL, &out);
     conf_free(&conf);
     return ctl_print(&out, ok);
 }
@@ -122,9 +120,8 @@ int cmd_config_show(struct ctl *ctl)
 int cmd_config_describe(struct ctl *ctl)
 {
     struct buf out = BUF(OUTPUT_MAX);
-    bool ok = args_get(&ctl->args, "sample")
-                  ? conf_sample(&out)
-                  : conf_describe(args_get(&ctl->args, "man") != NULL, &out);
+    bool ok = args_get(&ctl->args, "sample") ? conf_sample(&out)
+                                             : conf_describe(args_get(&ctl->args, "man") != NULL, &out);
 
     return ctl_print(&out, ok);
 }

@@ -1,79 +1,27 @@
 /* cmd_maildrop.c - restantectl maildrop list, show: what a POP3 client would see, without one.
  *
- * Opens the maildrop as a shared snapshot and changes nothing in it: sessions are not kept out.
+ * Looks at a snapshot and changes nothing; sessions wait for moments at most (view.h).
  * Does not know: maildrop formats (store/store.h).
  */
-#include "admin/account.h"
 #include "admin/header.h"
 #include "admin/text.h"
+#include "admin/view.h"
 #include "base/num.h"
-#include "store/index.h"
-#include "store/store.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 enum { HEAD_MAX = 65536, VALUE_MAX = 8192, OUTPUT_MAX = 512 * 1024 * 1024 };
 
-/* An open maildrop and its listing. */
-struct view {
-    struct account account;
-    struct drop *drop;
-    struct index_reader listing;
-    bool open;
-};
-
-static void view_close(struct view *v)
-{
-    if (v->open)
-        index_reader_close(&v->listing);
-    store_maildir.close(&v->drop);
-    account_close(&v->account);
-}
-
-static int open_failed(const struct view *v, const struct err *e)
-{
-    if (e->fault == FAULT_GONE)
-        return ctl_fail(EX_NOINPUT, "%s has no maildrop yet: %s does not exist",
-                        v->account.entry->name, v->account.maildrop);
-    return ctl_fail_err(e);
-}
-
-static int view_open(const struct ctl *ctl, struct view *v)
-{
-    static const struct store_policy policy = { .sessions = STORE_SHARED,
-                                                .durable = true,
-                                                .expire_days = UINT32_MAX };
-    uint64_t octets;
-    struct err e;
-    int code = account_open(ctl, ctl->args.words[0], &v->account), fd;
-
-    if (code == EX_OK)
-        code = account_become(&v->account);
-    if (code != EX_OK)
-        return code;
-    if (!store_maildir.open(v->account.maildrop, &policy, &v->drop, &e))
-        return open_failed(v, &e);
-    if (!store_maildir.listing(v->drop, &fd, &octets, &e))
-        return ctl_fail_err(&e);
-    fd = fcntl(fd, F_DUPFD_CLOEXEC, 3); /* the drop keeps its own */
-    if (fd < 0)
-        return ctl_fail(EX_OSERR, "listing: %s", strerror(errno));
-    if (!index_reader_open(&v->listing, fd, octets, &e))
-        return ctl_fail_err(&e);
-    v->open = true;
-    return EX_OK;
-}
-
-/* The beginning of message i; empty when it cannot be read now. */
-static void read_head(struct view *v, uint32_t i, struct buf *head)
+/* The beginning of a message; empty when it cannot be read now. */
+static void read_head(struct view *v, struct span uid, struct buf *head)
 {
     int fd;
     ssize_t n = 0;
     uint8_t *room = buf_reserve(head, HEAD_MAX);
+    struct err e;
 
-    if (!room || !store_maildir.fetch(v->drop, i, &fd, NULL))
+    if (!room || !view_fetch(v, uid, &fd, &e))
         return;
     n = pread(fd, room, HEAD_MAX, 0);
     close(fd);
@@ -94,12 +42,12 @@ static void read_field(struct span head, const char *name, struct buf *out)
     buf_free(&raw);
 }
 
-static struct shown read_shown(struct view *v, uint32_t i)
+static struct shown read_shown(struct view *v, struct span uid)
 {
     struct shown s = { BUF(4 * VALUE_MAX), BUF(4 * VALUE_MAX), BUF(4 * VALUE_MAX) };
     struct buf head = BUF(HEAD_MAX);
 
-    read_head(v, i, &head);
+    read_head(v, uid, &head);
     read_field(buf_span(&head), "Date", &s.date);
     read_field(buf_span(&head), "From", &s.from);
     read_field(buf_span(&head), "Subject", &s.subject);
@@ -114,42 +62,39 @@ static void shown_free(struct shown *s)
     buf_free(&s->subject);
 }
 
-static void add_number(struct table *t, uint64_t v)
+static void add_number(struct grid *t, uint64_t v)
 {
     uint8_t text[20];
 
-    table_add(t, span_of(text, num_put_u64(text, v)), 20);
+    grid_add(t, span_of(text, num_put_u64(text, v)), 20);
 }
 
-static bool put_json(struct buf *out, uint32_t i, struct span uid, uint64_t octets,
-                     const struct shown *s)
+static bool put_json(struct buf *out, uint32_t i, struct span uid, uint64_t octets, const struct shown *s)
 {
     bool first = true;
 
     return buf_put_str(out, i ? ",\n {" : "\n {") && json_key(out, &first, "number") &&
            buf_printf(out, "%u", i + 1) && json_key(out, &first, "uidl") && json_put(out, uid) &&
            json_key(out, &first, "octets") && buf_printf(out, "%llu", (unsigned long long)octets) &&
-           json_key(out, &first, "date") && json_put(out, buf_span(&s->date)) &&
-           json_key(out, &first, "from") && json_put(out, buf_span(&s->from)) &&
-           json_key(out, &first, "subject") && json_put(out, buf_span(&s->subject)) &&
-           buf_put_str(out, "}");
+           json_key(out, &first, "date") && json_put(out, buf_span(&s->date)) && json_key(out, &first, "from") &&
+           json_put(out, buf_span(&s->from)) && json_key(out, &first, "subject") &&
+           json_put(out, buf_span(&s->subject)) && buf_put_str(out, "}");
 }
 
-static void put_cells(struct table *t, uint32_t i, struct span uid, uint64_t octets,
-                      const struct shown *s)
+static void put_cells(struct grid *t, uint32_t i, struct span uid, uint64_t octets, const struct shown *s)
 {
     add_number(t, (uint64_t)i + 1);
     add_number(t, octets);
-    table_add(t, buf_span(&s->date), 31);
-    table_add(t, buf_span(&s->from), 30);
-    table_add(t, buf_span(&s->subject), 40);
-    table_add(t, uid, 70);
+    grid_add(t, buf_span(&s->date), 31);
+    grid_add(t, buf_span(&s->from), 30);
+    grid_add(t, buf_span(&s->subject), 40);
+    grid_add(t, uid, 70);
 }
 
 static int list(const struct ctl *ctl, struct view *v)
 {
     static const char *const heads[] = { ">N", ">OCTETS", "DATE", "FROM", "SUBJECT", "UIDL", NULL };
-    struct table t = { .heads = heads };
+    struct grid t = { .heads = heads };
     struct buf out = BUF(OUTPUT_MAX);
     bool ok = !ctl->json || buf_put_str(&out, "[");
 
@@ -160,39 +105,35 @@ static int list(const struct ctl *ctl, struct view *v)
 
         if (!index_reader_get(&v->listing, i, &record, &uid, &name)) {
             ctl_fail(EX_IOERR, "the listing cannot be read at message %u", i + 1);
-            table_free(&t);
+            grid_free(&t);
             buf_free(&out);
             return EX_IOERR;
         }
-        shown = read_shown(v, i);
+        shown = read_shown(v, uid);
         if (ctl->json)
             ok = put_json(&out, i, uid, record.octets, &shown);
         else
             put_cells(&t, i, uid, record.octets, &shown);
         shown_free(&shown);
     }
-    ok = ok && (ctl->json ? buf_put_str(&out, "\n]\n") : table_put(&t, &out));
-    table_free(&t);
+    ok = ok && (ctl->json ? buf_put_str(&out, "\n]\n") : grid_put(&t, &out));
+    grid_free(&t);
     return ctl_print(&out, ok);
 }
 
-/* The message that "N" or "UIDL" names; false when there is none. */
-static bool find_message(struct view *v, const char *which, uint32_t *at)
+/* The UIDL of the message that "N" or "UIDL" names; false when there is none. */
+static bool find_message(struct view *v, const char *which, struct span *uid)
 {
     struct index_record record;
-    struct span uid, name;
+    struct span name;
     uint64_t n;
 
-    for (uint32_t i = 0; i < v->listing.h.count; i++) {
-        if (index_reader_get(&v->listing, i, &record, &uid, &name) && span_is(uid, which)) {
-            *at = i;
+    for (uint32_t i = 0; i < v->listing.h.count; i++)
+        if (index_reader_get(&v->listing, i, &record, uid, &name) && span_is(*uid, which))
             return true;
-        }
-    }
     if (!num_all_u64(span_str(which), &n) || n == 0 || n > v->listing.h.count)
         return false;
-    *at = (uint32_t)(n - 1);
-    return true;
+    return index_reader_get(&v->listing, (uint32_t)(n - 1), &record, uid, &name);
 }
 
 /* Copies in to out with every line end CRLF and one at the end, as RETR sends it. */
@@ -240,11 +181,13 @@ static int copy(int fd, bool crlf)
 
 int cmd_maildrop_list(struct ctl *ctl)
 {
-    struct view v = { 0 };
-    int code = view_open(ctl, &v);
+    struct view v;
+    int code = view_open(ctl, ctl->args.words[0], &v);
 
     if (code == EX_OK)
         code = list(ctl, &v);
+    if (code == EX_OK && v.blocked)
+        ctl_fail(EX_OK, "a session has the maildrop: headers of the rest could not be read");
     view_close(&v);
     return code;
 }
@@ -252,16 +195,17 @@ int cmd_maildrop_list(struct ctl *ctl)
 int cmd_maildrop_show(struct ctl *ctl)
 {
     const char *which = ctl->args.words[1];
-    struct view v = { 0 };
-    int code = view_open(ctl, &v), fd;
-    uint32_t i;
+    struct view v;
+    struct span uid;
+    int code = view_open(ctl, ctl->args.words[0], &v), fd;
     struct err e;
 
-    if (code == EX_OK && !find_message(&v, which, &i)) {
+    if (code == EX_OK && !find_message(&v, which, &uid)) {
         code = ctl_fail(EX_NOINPUT, "there is no message \"%.100s\"; see \"maildrop list\"", which);
-    } else if (code == EX_OK && !store_maildir.fetch(v.drop, i, &fd, &e)) {
+    } else if (code == EX_OK && !view_fetch(&v, uid, &fd, &e)) {
         code = ctl_fail(e.fault == FAULT_GONE ? EX_NOINPUT : ctl_code(e.fault), "%s", e.text);
     } else if (code == EX_OK) {
+        view_rest(&v); /* whoever reads our output may be slow */
         code = copy(fd, args_get(&ctl->args, "crlf") != NULL);
         close(fd);
     }

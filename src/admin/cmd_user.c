@@ -25,8 +25,8 @@ static char *take_name(const struct ctl *ctl)
     if (sasl_prep(span_str(given), PREP_STORED, &name))
         text = mem_strn(buf_span(&name));
     else
-        ctl_fail(EX_DATAERR, "\"%.100s\" can be no user name; use up to %d octets of UTF-8 text",
-                 given, NAME_OCTETS);
+        ctl_fail(EX_DATAERR, "\"%.100s\" can be no user name; use up to %d octets of UTF-8 text", given,
+                 NAME_OCTETS);
     buf_free(&name);
     return text;
 }
@@ -54,12 +54,11 @@ static void stored_free(struct stored *s)
     buf_wipe(&s->sha1);
 }
 
-static bool hash(const struct ctl *ctl, const struct conf *conf, struct span secret,
-                 struct stored *out, struct err *e)
+static bool hash(const struct ctl *ctl, const struct conf *conf, struct span secret, struct stored *out,
+                 struct err *e)
 {
     const char *wanted = args_get(&ctl->args, "scheme");
-    enum password_scheme scheme = wanted ? password_scheme_find(span_str(wanted))
-                                         : PASSWORD_SCRAM_SHA_256;
+    enum password_scheme scheme = wanted ? password_scheme_find(span_str(wanted)) : PASSWORD_SCRAM_SHA_256;
     bool scram = scheme == PASSWORD_SCRAM_SHA_256 || scheme == PASSWORD_SCRAM_SHA_1;
     uint32_t cost = conf->auth.scram_iterations;
     struct span rest;
@@ -69,8 +68,7 @@ static bool hash(const struct ctl *ctl, const struct conf *conf, struct span sec
                        "unknown scheme \"%.40s\"; choose SCRAM-SHA-256, SCRAM-SHA-1, YESCRYPT, "
                        "BLF-CRYPT, SHA512-CRYPT, SHA256-CRYPT or PLAIN",
                        wanted);
-    if (!password_hash(scheme, secret, scram ? cost : 0, &out->password, e) ||
-        !buf_put(&out->password, "", 1))
+    if (!password_hash(scheme, secret, scram ? cost : 0, &out->password, e) || !buf_put(&out->password, "", 1))
         return false;
     if (!args_get(&ctl->args, "with-sha1") || scheme == PASSWORD_SCRAM_SHA_1)
         return true;
@@ -103,8 +101,7 @@ static bool take_fields(const struct ctl *ctl, struct users_entry *entry, struct
         return false;
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
         if (paths[i] && paths[i][0] != '/')
-            return err_set(e, FAULT_BAD, "\"%.100s\" is no absolute path; start it with /",
-                           paths[i]);
+            return err_set(e, FAULT_BAD, "\"%.100s\" is no absolute path; start it with /", paths[i]);
     if (args_get(&ctl->args, "require-tls"))
         entry->flags |= USERS_REQUIRE_TLS;
     return true;
@@ -115,8 +112,7 @@ static int edit_failed(enum users_change change, const char *name, const struct 
     if (e->fault == FAULT_IN_USE && change == USERS_ADD)
         return ctl_fail(EX_CANTCREAT, "%s", e->text);
     if (e->fault == FAULT_GONE)
-        return ctl_fail(EX_NOUSER, "there is no user \"%.200s\"; \"restantectl user list\" shows all",
-                        name);
+        return ctl_fail(EX_NOUSER, "there is no user \"%.200s\"; \"restantectl user list\" shows all", name);
     return ctl_fail_err(e);
 }
 
@@ -129,8 +125,7 @@ static int set_password(struct ctl *ctl, const struct conf *conf, enum users_cha
     int code = EX_OK;
     struct err e;
 
-    if (!get_secret(ctl, entry->name, &secret, &e) ||
-        !hash(ctl, conf, buf_span(&secret), &stored, &e)) {
+    if (!get_secret(ctl, entry->name, &secret, &e) || !hash(ctl, conf, buf_span(&secret), &stored, &e)) {
         code = ctl_fail(e.fault == FAULT_BAD ? EX_DATAERR : ctl_code(e.fault), "%s", e.text);
     } else {
         entry->password = (const char *)stored.password.p;
@@ -189,41 +184,40 @@ static const char *state_of(const struct users_entry *u)
     return u->broken_password ? "broken" : "enabled";
 }
 
-static void add_number(struct table *t, uint32_t v, bool given)
+static void add_number(struct grid *t, uint32_t v, bool given)
 {
     char text[16] = "-";
 
     if (given)
         snprintf(text, sizeof text, "%u", v);
-    table_add(t, span_str(text), 10);
+    grid_add(t, span_str(text), 10);
 }
 
 static bool list_table(const struct users *users, struct buf *out)
 {
     static const char *const heads[] = { "USER", "STATE", "SCHEME", ">UID", ">GID", "MAIL", NULL };
-    struct table t = { .heads = heads };
+    struct grid t = { .heads = heads };
     bool ok;
 
     for (uint32_t i = 0; i < users_count(users); i++) {
         const struct users_entry *u = users_at(users, i);
         const char *mail = u->mail ? u->mail : u->home ? u->home : "-";
 
-        table_add(&t, span_str(u->name), 64);
-        table_add(&t, span_str(state_of(u)), 10);
-        table_add(&t, span_str(scheme_of(u)), 20);
+        grid_add(&t, span_str(u->name), 64);
+        grid_add(&t, span_str(state_of(u)), 10);
+        grid_add(&t, span_str(scheme_of(u)), 20);
         add_number(&t, u->uid, u->uid != 0);
         add_number(&t, u->gid, u->gid != 0);
-        table_add(&t, span_str(mail), 100);
+        grid_add(&t, span_str(mail), 100);
     }
-    ok = table_put(&t, out);
-    table_free(&t);
+    ok = grid_put(&t, out);
+    grid_free(&t);
     return ok;
 }
 
 static bool json_text(struct buf *out, bool *first, const char *name, const char *text)
 {
-    return json_key(out, first, name) &&
-           (text ? json_put(out, span_str(text)) : buf_put_str(out, "null"));
+    return json_key(out, first, name) && (text ? json_put(out, span_str(text)) : buf_put_str(out, "null"));
 }
 
 static bool json_number(struct buf *out, bool *first, const char *name, int64_t v)
@@ -241,8 +235,7 @@ static bool list_json(const struct users *users, struct buf *out)
         bool none = u->expire_days == USERS_NUMBER_NONE, first = true;
 
         ok = buf_put_str(out, i ? ",\n {" : "\n {") && json_text(out, &first, "user", u->name) &&
-             json_text(out, &first, "state", state_of(u)) &&
-             json_text(out, &first, "scheme", scheme_of(u)) &&
+             json_text(out, &first, "state", state_of(u)) && json_text(out, &first, "scheme", scheme_of(u)) &&
              json_number(out, &first, "uid", u->uid ? (int64_t)u->uid : -1) &&
              json_number(out, &first, "gid", u->gid ? (int64_t)u->gid : -1) &&
              json_text(out, &first, "home", u->home) && json_text(out, &first, "mail", u->mail) &&

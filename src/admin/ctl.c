@@ -1,12 +1,14 @@
 /* ctl.c - what the commands of restantectl share: see ctl.h. */
 #include "admin/ctl.h"
 
+#include "admin/text.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
 
-enum { REPORT_MAX = 1024 * 1024 };
+enum { REPORT_MAX = 1024 * 1024, LINE_MAX_OCTETS = 1024 };
 
 static bool write_all(int fd, struct span s)
 {
@@ -24,25 +26,27 @@ static bool write_all(int fd, struct span s)
 
 int ctl_fail(int code, const char *fmt, ...)
 {
-    char text[1024];
-    int n = snprintf(text, sizeof text, "restantectl: ");
+    char text[LINE_MAX_OCTETS];
+    struct buf line = BUF(4 * LINE_MAX_OCTETS);
     va_list ap;
 
     va_start(ap, fmt);
-    n += vsnprintf(text + n, sizeof text - (size_t)n - 1, fmt, ap);
+    vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    if ((size_t)n > sizeof text - 2)
-        n = (int)sizeof text - 2;
-    text[n++] = '\n';
-    (void)write_all(2, span_of(text, (size_t)n));
+    if (buf_put_str(&line, "restantectl: ")) {
+        text_put_clean(&line, span_str(text), sizeof text);
+        if (buf_put_str(&line, "\n"))
+            (void)write_all(2, buf_span(&line));
+    }
+    buf_free(&line);
     return code;
 }
 
 int ctl_code(enum fault fault)
 {
     static const int codes[FAULT_N] = {
-        [FAULT_NONE] = EX_SOFTWARE, [FAULT_TEMP] = EX_TEMPFAIL, [FAULT_PERM] = EX_NOPERM,
-        [FAULT_IN_USE] = EX_TEMPFAIL, [FAULT_GONE] = EX_NOUSER, [FAULT_BAD] = EX_DATAERR,
+        [FAULT_NONE] = EX_SOFTWARE,   [FAULT_TEMP] = EX_TEMPFAIL, [FAULT_PERM] = EX_NOPERM,
+        [FAULT_IN_USE] = EX_TEMPFAIL, [FAULT_GONE] = EX_NOUSER,   [FAULT_BAD] = EX_DATAERR,
     };
 
     return codes[fault];

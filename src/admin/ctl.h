@@ -1,4 +1,4 @@
-/* ctl.h - what the commands of restantectl share: the table of commands, exit codes, output.
+/* ctl.h - what the commands of restantectl share: their kind, exit codes, output.
  *
  * Exit codes are those of sysexits.h, for mail servers run "deliver" and read them. Messages go to standard
  * error as "restantectl: what is wrong; what to do".
@@ -26,8 +26,6 @@ struct command {
     const char *sentence;
     const char *more; /* further lines of its help, or NULL */
 };
-
-extern const struct command ctl_commands[];
 
 int cmd_config_check(struct ctl *ctl);
 int cmd_config_show(struct ctl *ctl);

@@ -5,9 +5,11 @@
  */
 #include "admin/ctl.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+/* clang-format off */
 #define HELP   { 'h', "help", NULL, "this text" }
 #define CONFIG { 'c', "config", "FILE", "configuration (or $RESTANTE_CONF)" }, HELP
 #define JSON   { 0, "json", NULL, "for programs" }
@@ -66,7 +68,7 @@ static const struct option_row top_options[] = {
     { 'V', "version", NULL, "print the version" }, CONFIG, END
 };
 
-const struct command ctl_commands[] = {
+static const struct command commands[] = {
     { "config", "check", "[FILE]", 0, 1, check_options, cmd_config_check,
       "find all faults of a configuration",
       "Looks at certificates, keys and system users too: run it as the server's user.\n"
@@ -90,26 +92,26 @@ const struct command ctl_commands[] = {
       "73 maildrop cannot be made, 75 try again, 77 no permission, 78 configuration.\n"
       "The message is stored octet for octet unless an option above adds a line." },
     { "maildrop", "list", "USER", 1, 1, list_options, cmd_maildrop_list, "list messages",
-      "Nothing is changed, and POP3 sessions are not kept out." },
+      "No message is moved or flagged. POP3 sessions wait for moments at most." },
     { "maildrop", "show", "USER N|UIDL", 2, 2, message_options, cmd_maildrop_show,
       "print a message, octet for octet",
       "N counts as \"maildrop list\" does." },
     { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL },
 };
+/* clang-format on */
 
 static int help_top(void)
 {
     struct buf out = BUF(65536);
     bool ok = buf_put_str(&out, "Usage: restantectl [-c FILE] COMMAND …\n\n");
 
-    for (const struct command *c = ctl_commands; c->group && ok; c++) {
+    for (const struct command *c = commands; c->group && ok; c++) {
         char left[64];
 
         snprintf(left, sizeof left, "%s%s%s %s", c->group, *c->name ? " " : "", c->name, c->words);
         ok = buf_printf(&out, "  %-28s %s\n", left, c->sentence);
     }
-    ok = ok && buf_put_str(&out, "\nOptions, before or behind the command:\n") &&
-         args_help(top_options, &out) &&
+    ok = ok && buf_put_str(&out, "\nOptions, before or behind the command:\n") && args_help(top_options, &out) &&
          buf_put_str(&out, "\n\"restantectl COMMAND --help\" tells more. Configuration: " SYSCONFDIR
                            "/restante/restante.conf\n");
     return ctl_print(&out, ok);
@@ -129,7 +131,7 @@ static int help_command(const struct command *c)
 /* The command that the words name; *used gets how many of them. */
 static const struct command *find_command(const struct args *args, int *used)
 {
-    for (const struct command *c = ctl_commands; c->group; c++) {
+    for (const struct command *c = commands; c->group; c++) {
         if (args->nwords < 1 || strcmp(args->words[0], c->group) != 0)
             continue;
         if (*c->name == '\0' || (args->nwords > 1 && strcmp(args->words[1], c->name) == 0)) {
@@ -145,12 +147,11 @@ static int unknown_command(const struct args *args)
     struct buf names = BUF(400);
     bool ok = true;
 
-    for (const struct command *c = ctl_commands; c->group && args->nwords && ok; c++)
+    for (const struct command *c = commands; c->group && args->nwords && ok; c++)
         if (strcmp(c->group, args->words[0]) == 0)
             ok = buf_printf(&names, "%s%s", names.n ? ", " : "", c->name);
     if (ok && names.n)
-        ctl_fail(EX_USAGE, "%s: choose %.*s; see --help", args->words[0], (int)names.n,
-                 (const char *)names.p);
+        ctl_fail(EX_USAGE, "%s: choose %.*s; see --help", args->words[0], (int)names.n, (const char *)names.p);
     else if (args->nwords)
         ctl_fail(EX_USAGE, "unknown command \"%.60s\"; see --help", args->words[0]);
     else
@@ -166,7 +167,7 @@ static bool scan_words(char **argv, struct args *args, struct option_row *all, s
 
     for (const struct option_row *o = top_options; o->name; o++)
         all[n++] = *o;
-    for (const struct command *c = ctl_commands; c->group; c++) {
+    for (const struct command *c = commands; c->group; c++) {
         for (const struct option_row *o = c->options; o->name; o++) {
             bool known = false;
 
@@ -190,7 +191,7 @@ static int run(struct ctl *ctl, char **argv)
     if (!scan_words(argv, &ctl->args, all, &e))
         return ctl_fail(EX_USAGE, "%s", e.text);
     if (args_get(&ctl->args, "version")) {
-        printf("restantectl %s\n", VERSION);
+        printf("restantectl %s\n", RESTANTE_VERSION);
         return EX_OK;
     }
     c = find_command(&ctl->args, &used);
@@ -203,12 +204,20 @@ static int run(struct ctl *ctl, char **argv)
     ctl->args.nwords -= used;
     memmove(ctl->args.words, ctl->args.words + used, (size_t)ctl->args.nwords * sizeof(char *));
     if (ctl->args.nwords < c->min || ctl->args.nwords > c->max)
-        return ctl_fail(EX_USAGE, "usage: restantectl %s%s%s %s; see --help", c->group,
-                        *c->name ? " " : "", c->name, c->words);
+        return ctl_fail(EX_USAGE, "usage: restantectl %s%s%s %s; see --help", c->group, *c->name ? " " : "",
+                        c->name, c->words);
     if (args_get(&ctl->args, "config"))
         ctl->conf_path = args_get(&ctl->args, "config");
     ctl->json = args_get(&ctl->args, "json") != NULL;
     return c->run(ctl);
+}
+
+/* A closed standard descriptor would become that of the next file opened. A closed input cannot be read. */
+static void fill_descriptors(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_WRONLY : O_RDWR) != fd)
+            abort();
 }
 
 int main(int argc, char **argv)
@@ -218,6 +227,7 @@ int main(int argc, char **argv)
     int code;
 
     (void)argc;
+    fill_descriptors();
     code = argv[0] ? run(&ctl, argv + 1) : EX_USAGE;
     if (fflush(stdout) != 0 && code == EX_OK)
         code = ctl_fail(EX_IOERR, "standard output cannot be written");

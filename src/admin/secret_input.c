@@ -86,8 +86,7 @@ bool secret_ask(const char *prompt, struct buf *secret, struct err *e)
     bool ok;
 
     if (!isatty(0))
-        return err_set(e, FAULT_BAD,
-                       "no terminal to ask for the password; use --password-stdin or --generate");
+        return err_set(e, FAULT_BAD, "no terminal to ask for the password; use --password-stdin or --generate");
     ok = ask(prompt, secret, e) && ask("The same again: ", &again, e);
     if (ok && secret->n == 0)
         ok = err_set(e, FAULT_BAD, "the password is empty; nothing was changed");
@@ -107,8 +106,7 @@ bool secret_generate(struct buf *secret)
         raw &= 31;
         if (raw == 31)
             continue;
-        if ((made && made % GROUP == 0 && !buf_put_str(secret, "-")) ||
-            !buf_put(secret, letters + raw, 1))
+        if ((made && made % GROUP == 0 && !buf_put_str(secret, "-")) || !buf_put(secret, letters + raw, 1))
             return false;
         made++;
     }

@@ -16,8 +16,8 @@ static size_t utf8_length(struct span s)
     for (size_t i = 1; i < n; i++)
         if ((s.p[i] & 0xc0) != 0x80)
             return 0;
-    if ((c == 0xe0 && s.p[1] < 0xa0) || (c == 0xed && s.p[1] > 0x9f) ||
-        (c == 0xf0 && s.p[1] < 0x90) || (c == 0xf4 && s.p[1] > 0x8f))
+    if ((c == 0xe0 && s.p[1] < 0xa0) || (c == 0xed && s.p[1] > 0x9f) || (c == 0xf0 && s.p[1] < 0x90) ||
+        (c == 0xf4 && s.p[1] > 0x8f))
         return 0;
     return n;
 }
@@ -75,7 +75,7 @@ size_t text_put_clean(struct buf *out, struct span s, size_t columns)
     return used;
 }
 
-void table_add(struct table *t, struct span cell, size_t columns)
+void grid_add(struct grid *t, struct span cell, size_t columns)
 {
     struct buf clean = BUF(CELL_MAX);
 
@@ -93,7 +93,7 @@ static bool put_cell(struct buf *out, const char *text, size_t columns, bool rig
            put_blanks(out, last ? 0 : (right ? 0 : fill) + GAP);
 }
 
-bool table_put(const struct table *t, struct buf *out)
+bool grid_put(const struct grid *t, struct buf *out)
 {
     size_t heads = 0, widths[COLUMNS_MAX] = { 0 };
 
@@ -109,14 +109,13 @@ bool table_put(const struct table *t, struct buf *out)
         bool right = t->heads[column][0] == '>', last = column + 1 == heads;
         const char *text = i < heads ? t->heads[i] + (t->heads[i][0] == '>') : t->cells[i - heads];
 
-        if (!put_cell(out, text, widths[column], right, last) ||
-            (last && !buf_put_str(out, "\n")))
+        if (!put_cell(out, text, widths[column], right, last) || (last && !buf_put_str(out, "\n")))
             return false;
     }
     return true;
 }
 
-void table_free(struct table *t)
+void grid_free(struct grid *t)
 {
     for (size_t i = 0; i < t->n; i++)
         free(t->cells[i]);
@@ -139,8 +138,7 @@ bool json_put(struct buf *out, struct span s)
         else if (n == 1 && (c.p[0] < 0x20 || c.p[0] == 0x7f))
             ok = buf_printf(out, "\\u%04x", c.p[0]);
         else
-            ok = (n > 1 || (c.p[0] != '"' && c.p[0] != '\\') || buf_put_str(out, "\\")) &&
-                 buf_put_span(out, c);
+            ok = (n > 1 || (c.p[0] != '"' && c.p[0] != '\\') || buf_put_str(out, "\\")) && buf_put_span(out, c);
         if (!ok)
             return false;
     }
@@ -152,6 +150,5 @@ bool json_key(struct buf *out, bool *first, const char *name)
     bool comma = !*first;
 
     *first = false;
-    return (!comma || buf_put_str(out, ", ")) && json_put(out, span_str(name)) &&
-           buf_put_str(out, ": ");
+    return (!comma || buf_put_str(out, ", ")) && json_put(out, span_str(name)) && buf_put_str(out, ": ");
 }

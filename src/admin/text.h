@@ -11,15 +11,15 @@
 size_t text_put_clean(struct buf *out, struct span s, size_t columns);
 
 /* A table of cells; columns line up, numbers to the right. */
-struct table {
+struct grid {
     const char *const *heads; /* NULL at the end; a head that starts with ">" is aligned to the right */
     char **cells;             /* clean text, row by row */
     size_t n;
 };
 
-void table_add(struct table *t, struct span cell, size_t columns);
-bool table_put(const struct table *t, struct buf *out);
-void table_free(struct table *t);
+void grid_add(struct grid *t, struct span cell, size_t columns);
+bool grid_put(const struct grid *t, struct buf *out);
+void grid_free(struct grid *t);
 
 /* A string of JSON with its quotes; octets that are no UTF-8 become U+FFFD. */
 bool json_put(struct buf *out, struct span s);

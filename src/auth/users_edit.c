@@ -2,7 +2,7 @@
  *
  * | step                            | on disk                 | a crash now leaves            | repaired by        |
  * | 1 lock PATH.lock                | old file                | old file                      | lock dies with us  |
- * | 2 PATH.XXXXXX written, fsynced  | old file, new temporary | old file, an orphan temporary | removed by hand    |
+ * | 2 PATH.RANDOM written, fsynced  | old file, new temporary | old file, an orphan temporary | removed by hand    |
  * | 3 rename over PATH              | new file                | old or new file, whole        | -                  |
  * | 4 fsync the folder              | new file, durable       | new file                      | -                  |
  * Does not know: the table that the server keeps; it sees a changed file (users_file.h).
@@ -11,6 +11,8 @@
 
 #include "auth/users_line.h"
 #include "base/num.h"
+#include "base/secret.h"
+#include "base/sys.h"
 #include "sasl/prep.h"
 
 #include <errno.h>
@@ -248,17 +250,17 @@ static bool apply(struct edit *ed, enum users_change change, const struct users_
 
 static bool read_all(struct edit *ed, struct err *e)
 {
-    int fd = open(ed->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    int fd = sys_open(AT_FDCWD, ed->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
     bool ok = true;
 
     if (fd < 0)
         return errno == ENOENT || err_errno(e, "open", ed->path);
-    if (fstat(fd, &ed->st) != 0 || !S_ISREG(ed->st.st_mode) || ed->st.st_size > USERS_MAX_FILE)
+    if (sys->fstat(fd, &ed->st) != 0 || !S_ISREG(ed->st.st_mode) || ed->st.st_size > USERS_MAX_FILE)
         ok = err_set(e, FAULT_PERM, "%s: not a regular file, or larger than 1 GiB", ed->path);
     ed->exists = true;
     while (ok) {
         uint8_t *p = buf_reserve(&ed->old, 65536);
-        ssize_t got = p ? read(fd, p, 65536) : -1;
+        ssize_t got = p ? sys_read_some(fd, p, 65536) : -1;
 
         if (got < 0)
             ok = err_errno(e, "read", ed->path);
@@ -266,22 +268,8 @@ static bool read_all(struct edit *ed, struct err *e)
             break;
         ed->old.n += (size_t)got;
     }
-    close(fd);
+    sys_close(&fd);
     return ok;
-}
-
-static bool write_all(int fd, struct span s)
-{
-    while (s.n) {
-        ssize_t done = write(fd, s.p, s.n);
-
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return false;
-        span_take(&s, (size_t)done);
-    }
-    return true;
 }
 
 static bool sync_folder(const char *path, struct err *e)
@@ -295,40 +283,55 @@ static bool sync_folder(const char *path, struct err *e)
     slash = strrchr(folder, '/');
     if (slash)
         slash[slash == folder] = '\0';
-    fd = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    ok = fd >= 0 && fsync(fd) == 0;
+    fd = sys_open(AT_FDCWD, slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    ok = fd >= 0 && sys->fsync(fd) == 0;
     if (!ok)
         err_errno(e, "fsync folder of", path);
-    if (fd >= 0)
-        close(fd);
+    sys_close(&fd);
     return ok;
+}
+
+/* A name beside the file that nobody else uses. */
+static bool temp_name(const char *path, char temp[PATH_MAX])
+{
+    uint8_t random[6], hex[12];
+    int n;
+
+    secret_random(random, sizeof random);
+    hex_put(hex, span_of(random, sizeof random));
+    n = snprintf(temp, PATH_MAX, "%s.%.12s", path, (const char *)hex);
+    return n > 0 && n < PATH_MAX;
+}
+
+/* The server's user may read the file by its group: owner, group and that right stay; others never get one. */
+static bool keep_owner(const struct edit *ed, int fd)
+{
+    if (!ed->exists)
+        return true;
+    return ((ed->st.st_uid == geteuid() && ed->st.st_gid == getegid()) ||
+            fchown(fd, ed->st.st_uid, ed->st.st_gid) == 0) &&
+           fchmod(fd, ed->st.st_mode & 0640) == 0;
 }
 
 /* The new content beside the old file, then in its place. */
 static bool replace(struct edit *ed, struct err *e)
 {
     char temp[PATH_MAX];
-    int n = snprintf(temp, sizeof temp, "%s.XXXXXX", ed->path), fd;
+    int fd;
     bool ok;
 
-    if (n < 0 || (size_t)n >= sizeof temp)
+    if (!temp_name(ed->path, temp))
         return err_set(e, FAULT_PERM, "%s: the path is too long", ed->path);
-    fd = mkostemp(temp, O_CLOEXEC); /* 0600 */
+    fd = sys_open(AT_FDCWD, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return err_errno(e, "make", temp);
-    ok = write_all(fd, buf_span(&ed->new));
-    if (ok && ed->exists) /* the server's user may read it by group: keep that, never more than that */
-        ok = ((ed->st.st_uid == geteuid() && ed->st.st_gid == getegid()) ||
-              fchown(fd, ed->st.st_uid, ed->st.st_gid) == 0) &&
-             fchmod(fd, ed->st.st_mode & 0640) == 0;
-    ok = ok && fsync(fd) == 0;
+    ok = (sys_write_all(fd, buf_span(&ed->new)) && keep_owner(ed, fd) && sys->fsync(fd) == 0) ||
+         err_errno(e, "write", temp);
+    sys_close(&fd);
+    ok = ok && (sys->renameat2(AT_FDCWD, temp, AT_FDCWD, ed->path, 0) == 0 ||
+                err_errno(e, "rename", temp));
     if (!ok)
-        err_errno(e, "write", temp);
-    close(fd);
-    if (ok && rename(temp, ed->path) != 0)
-        ok = err_errno(e, "rename", temp);
-    if (!ok)
-        unlink(temp);
+        sys->unlinkat(AT_FDCWD, temp, 0);
     return ok && sync_folder(ed->path, e);
 }
 

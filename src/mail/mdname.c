@@ -19,8 +19,7 @@ static bool is_uid_octet(uint8_t c)
 static size_t info_at(struct span name)
 {
     for (size_t i = 0; i + 2 < name.n; i++)
-        if (name.p[i] == ':' && (name.p[i + 1] == '2' || name.p[i + 1] == '1') &&
-            name.p[i + 2] == ',')
+        if (name.p[i] == ':' && (name.p[i + 1] == '2' || name.p[i + 1] == '1') && name.p[i + 2] == ',')
             return i;
     return name.n;
 }

@@ -15,19 +15,19 @@
 enum {
     MDNAME_MAX = 255, /* NAME_MAX of every file system that matters */
     MDNAME_ROOM = MDNAME_MAX + 1,
-    MDNAME_UID = 70   /* RFC 1939 §7: a UIDL is 1..70 octets */
+    MDNAME_UID = 70 /* RFC 1939 §7: a UIDL is 1..70 octets */
 };
 
 struct mdname {
-    struct span base;     /* up to the first ',' or the info part */
-    struct span info;     /* behind ":2," or ":1,"; empty without one */
-    bool has_info;        /* there is ":2," or ":1," */
-    bool experimental;    /* the info part is ":1,": never changed by us (MD-06) */
-    bool has_when;        /* the base begins with a number and a dot */
-    uint64_t when;        /* that number: seconds since 1970 */
-    uint32_t usec;        /* M… (all) or H… (Exim) of the second part; 0 without */
+    struct span base;  /* up to the first ',' or the info part */
+    struct span info;  /* behind ":2," or ":1,"; empty without one */
+    bool has_info;     /* there is ":2," or ":1," */
+    bool experimental; /* the info part is ":1,": never changed by us (MD-06) */
+    bool has_when;     /* the base begins with a number and a dot */
+    uint64_t when;     /* that number: seconds since 1970 */
+    uint32_t usec;     /* M… (all) or H… (Exim) of the second part; 0 without */
     bool has_size, has_wire;
-    uint64_t size, wire;  /* hints S=, W= (MDPP-01, -02) */
+    uint64_t size, wire; /* hints S=, W= (MDPP-01, -02) */
 };
 
 struct mdname mdname_parse(struct span name);
@@ -51,10 +51,10 @@ size_t mdname_in_cur(char dst[MDNAME_ROOM], struct span name, char flag);
 
 /* What makes a new name unique (MD-04). */
 struct mdname_seed {
-    uint64_t when;       /* seconds */
+    uint64_t when; /* seconds */
     uint32_t usec;
     uint32_t pid;
-    uint64_t sequence;   /* deliveries of this process so far */
+    uint64_t sequence; /* deliveries of this process so far */
     uint64_t random;
     const char *host;
 };

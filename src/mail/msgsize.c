@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/sys.h"
+#include "mail/surrogate.h"
 #include "pop3/wiresize.h"
 
 #include <errno.h>
@@ -15,7 +16,6 @@ static struct msgsize result(const struct wiresize *w, uint64_t stored)
     return (struct msgsize){
         .stored = stored,
         .octets = w->octets,
-        .legacy_octets = w->octets,
         .wire_ready = !w->repaired && !w->dotted,
         .needs_utf8 = w->header_8bit,
     };
@@ -42,6 +42,37 @@ bool msgsize_count(int fd, const char *name, struct msgsize *out, struct err *e)
     wiresize_end(&w);
     *out = result(&w, stored);
     return true;
+}
+
+bool msgsize_legacy(int fd, const char *name, uint64_t *octets, struct err *e)
+{
+    struct buf out = BUF((size_t)(PIECE + SURROGATE_FIELD) * SURROGATE_GROWTH);
+    uint8_t *piece = mem_new(PIECE);
+    struct surrogate s;
+    struct wiresize w;
+    ssize_t got = 0;
+    bool fits = true;
+    int code;
+
+    wiresize_init(&w);
+    surrogate_init(&s);
+    while (fits && (got = sys_read_some(fd, piece, PIECE)) > 0) {
+        fits = surrogate_feed(&s, span_of(piece, (size_t)got), &out);
+        wiresize_feed(&w, buf_span(&out));
+        out.n = 0;
+    }
+    code = errno;
+    fits = fits && surrogate_end(&s, &out);
+    wiresize_feed(&w, buf_span(&out));
+    wiresize_end(&w);
+    *octets = w.octets;
+    surrogate_free(&s);
+    buf_free(&out);
+    free(piece);
+    errno = code;
+    if (!fits)
+        return err_set(e, FAULT_TEMP, "the surrogate of %s grows beyond bounds", name);
+    return got == 0 || err_errno(e, "read", name);
 }
 
 struct msgsize msgsize_of(struct span message)

@@ -180,13 +180,24 @@ static bool is_one_of(struct span name, const char *const *list)
 
 bool surrogate_field(struct span field, struct buf *out)
 {
-    static const char *const addresses[] = { "From", "Sender", "Reply-To", "To", "Cc", "Bcc", "Resent-From",
-        "Resent-Sender", "Resent-Reply-To", "Resent-To", "Resent-Cc", "Resent-Bcc", "Return-Path",
-        "Disposition-Notification-To", NULL };
+    static const char *const addresses[] = { "From",
+                                             "Sender",
+                                             "Reply-To",
+                                             "To",
+                                             "Cc",
+                                             "Bcc",
+                                             "Resent-From",
+                                             "Resent-Sender",
+                                             "Resent-Reply-To",
+                                             "Resent-To",
+                                             "Resent-Cc",
+                                             "Resent-Bcc",
+                                             "Return-Path",
+                                             "Disposition-Notification-To",
+                                             NULL };
     static const char *const texts[] = { "Subject", "Comments", "Keywords", "Content-Description", NULL };
     static const char *const mime[] = { "Content-Type", "Content-Disposition", NULL };
-    const char *eol = field.n >= 2 && field.p[field.n - 1] == '\n' && field.p[field.n - 2] == '\r' ? "\r\n"
-                                                                                                     : "\n";
+    const char *eol = field.n >= 2 && field.p[field.n - 1] == '\n' && field.p[field.n - 2] == '\r' ? "\r\n" : "\n";
     const uint8_t *colon = memchr(field.p, ':', field.n);
     struct span name, value, kind;
 

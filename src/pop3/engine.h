@@ -67,9 +67,12 @@ struct engine_conf {
     const char *greeting;         /* text after "+OK " of the greeting; NULL = "<hostname> POP3 server ready" */
     const char *implementation;   /* text of IMPLEMENTATION; NULL = not announced */
     bool utf8_user;               /* UTF8 USER: names and passwords may be UTF-8 (RFC 6856 §2.2) */
+    bool legacy_8bit;             /* other octets above 0x7F in them go to the auth worker too (R6856-16) */
     enum legacy_utf8 legacy_utf8; /* for clients that did not say UTF8 */
     bool utf8_late;               /* take UTF8 in TRANSACTION too while sizes cannot change (Outlook, C19) */
-    bool top_adds_eoh;            /* quirk: end a message without blank line with one (Outlook Express) */
+    bool top_adds_eoh;            /* quirk: TOP, not RETR, ends a message without blank line with one (Outlook
+                                   * Express); sizes are those of RETR and stay true */
+    bool top_refused;             /* where expire_days is 0, TOP n with lines is refused instead of counted */
     bool nul_as_80;               /* quirk: send NUL as 0x80, one for one (old Outlook) */
     uint32_t bad_auth;            /* consecutive bad commands before login, then close */
     uint32_t bad_trans;           /* the same after login */
@@ -89,7 +92,7 @@ struct engine_link {
     bool stls;            /* STLS may be offered: a certificate is loaded and TLS is not up */
     bool stls_broken;     /* this listener should offer STLS but the certificate failed: [SYS/PERM] */
     bool plaintext_ok;    /* passwords are allowed without TLS: the peer's address is trusted */
-    bool auth_needs_tls;  /* refuse every mechanism, SCRAM and APOP included, without TLS or trust */
+    bool auth_needs_tls;  /* refuse every login without TLS: SCRAM, APOP and trusted addresses included */
     uint32_t mechs;       /* MECH_BIT set the auth worker can serve; may be updated at any time */
     bool binding;         /* a channel binding exists on this TLS connection */
     bool certificate;     /* the client showed a certificate that verified */
@@ -144,6 +147,10 @@ void engine_init(struct engine *e, const struct engine_conf *conf, const struct 
 unsigned engine_want(const struct engine *e);
 enum engine_state engine_state(const struct engine *e);
 
+/* UTF-8 mode is on: with LEGACY_SURROGATE the embedder feeds surrogates only while it is not. It cannot change
+ * while a message is open. */
+bool engine_utf8(const struct engine *e);
+
 /* Takes at most one command (or swallows part of an over-long line) from the front of in and returns the
  * octets taken; 0 means "not a whole line yet: offer these octets again with more behind them". Only when
  * WANT_INPUT is set. */
@@ -163,7 +170,8 @@ void engine_body_end(struct engine *e);
 const struct request *engine_request(const struct engine *e);
 
 /* Answers to requests (exactly one per request). */
-void engine_challenge(struct engine *e, struct span data);            /* REQ_SASL, REQ_SASL_MORE */
+/* REQ_SASL, REQ_SASL_MORE. data is lent until the challenge has been pulled (WANT_OUTPUT is no longer set). */
+void engine_challenge(struct engine *e, struct span data);
 void engine_logged_in(struct engine *e, const struct drop_view *view, /* after auth and store said yes */
                       const struct engine_policy *policy);
 void engine_refused(struct engine *e, enum resp_code code, bool close); /* login failed: RC_AUTH, RC_IN_USE, … */

@@ -7,15 +7,15 @@
 #ifndef RESTANTE_POP3_WIRESIZE_H
 #define RESTANTE_POP3_WIRESIZE_H
 
-#include "base/span.h"
+#include "pop3/stuff.h"
+#include "pop3/topcut.h"
 
 struct wiresize {
     uint64_t octets;      /* so far */
-    bool at_bol;          /* the next octet begins a line */
-    bool after_cr;        /* the last octet was CR */
+    struct stuff filter;  /* the one that sends */
+    struct topcut header; /* not done: no blank line yet */
     bool repaired;        /* some line end was added or changed */
     bool dotted;          /* some line starts with a dot */
-    bool in_header;       /* no blank line yet */
     bool header_8bit;     /* the header holds an octet above 0x7F */
 };
 

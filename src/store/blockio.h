@@ -12,8 +12,8 @@
 enum { BLOCK_OCTETS = 32768 };
 
 struct block_writer {
-    int fd;        /* borrowed; written at its position */
-    int error;     /* errno of the first failure, 0 without one */
+    int fd;    /* borrowed; written at its position */
+    int error; /* errno of the first failure, 0 without one */
     struct checksum sum;
     uint8_t *piece;
     size_t n;
@@ -25,7 +25,7 @@ void block_put(struct block_writer *w, struct span s);
 bool block_writer_close(struct block_writer *w);
 
 struct block_reader {
-    int fd;        /* borrowed */
+    int fd; /* borrowed */
     uint64_t at, end;
     uint8_t *piece;
     size_t n, used;

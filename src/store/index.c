@@ -2,7 +2,7 @@
  *
  * This file is all that a front links of the store. Layout of the header:
  *   0 magic (8)  8 version u32  12 count u32  16 octets u64  24 legacy u64  32 strings u64
- *   40 new mtime i64  48 cur mtime i64  56 checksum u64  64 zeros
+ *   40 new mtime i64  48 cur mtime i64  56 checksum u64  64 legacy u32  68 zeros
  * and of a record:
  *   0 octets u64  8 legacy u64  16 file size u64  24 mtime i64  32 string offset u32
  *   36 uid octets u16  38 name octets u16  40 flags u16  42 zeros
@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/sys.h"
+#include "pop3/uid.h"
 
 #include <stdlib.h>
 
@@ -43,15 +44,6 @@ static bool all_zero(const uint8_t *p, size_t n)
 static uint64_t strings_at(const struct index_header *h)
 {
     return RECORDS_AT + (uint64_t)h->count * INDEX_RECORD_OCTETS;
-}
-
-/* Only what may stand in a UIDL reply leaves the reader: a damaged file must not put line ends into it. */
-static bool is_uid(struct span uid)
-{
-    for (size_t i = 0; i < uid.n; i++)
-        if (uid.p[i] < 0x21 || uid.p[i] > 0x7e)
-            return false;
-    return true;
 }
 
 static bool load_records(struct index_reader *r, uint32_t i)
@@ -100,15 +92,15 @@ void index_put_header(uint8_t dst[INDEX_HEADER_OCTETS], const struct index_heade
     put(dst + 40, (uint64_t)h->new_mtime_ns, 8);
     put(dst + 48, (uint64_t)h->cur_mtime_ns, 8);
     put(dst + 56, h->checksum, 8);
+    put(dst + 64, h->legacy, 4);
 }
 
-bool index_get_header(const uint8_t src[INDEX_HEADER_OCTETS], uint64_t total_octets,
-                      struct index_header *h)
+bool index_get_header(const uint8_t src[INDEX_HEADER_OCTETS], uint64_t total_octets, struct index_header *h)
 {
     uint64_t fixed;
 
-    if (memcmp(src, INDEX_MAGIC, 8) != 0 || get(src + 8, 4) != INDEX_VERSION ||
-        !all_zero(src + 64, INDEX_HEADER_OCTETS - 64))
+    if (memcmp(src, INDEX_MAGIC, 8) != 0 || get(src + 8, 4) != INDEX_VERSION || get(src + 64, 4) > 1 ||
+        !all_zero(src + 68, INDEX_HEADER_OCTETS - 68))
         return false;
     h->count = (uint32_t)get(src + 12, 4);
     h->octets = get(src + 16, 8);
@@ -117,10 +109,10 @@ bool index_get_header(const uint8_t src[INDEX_HEADER_OCTETS], uint64_t total_oct
     h->new_mtime_ns = (int64_t)get(src + 40, 8);
     h->cur_mtime_ns = (int64_t)get(src + 48, 8);
     h->checksum = get(src + 56, 8);
+    h->legacy = get(src + 64, 4) == 1;
     fixed = strings_at(h);
     return h->count <= INDEX_MAX_COUNT && h->octets <= INT64_MAX && h->legacy_octets <= INT64_MAX &&
-           total_octets >= fixed && total_octets - fixed == h->strings_octets &&
-           h->strings_octets <= UINT32_MAX;
+           total_octets >= fixed && total_octets - fixed == h->strings_octets && h->strings_octets <= UINT32_MAX;
 }
 
 void index_put_record(uint8_t dst[INDEX_RECORD_OCTETS], const struct index_record *r)
@@ -136,8 +128,7 @@ void index_put_record(uint8_t dst[INDEX_RECORD_OCTETS], const struct index_recor
     put(dst + 40, r->flags, 2);
 }
 
-bool index_get_record(const uint8_t src[INDEX_RECORD_OCTETS], const struct index_header *h,
-                      struct index_record *r)
+bool index_get_record(const uint8_t src[INDEX_RECORD_OCTETS], const struct index_header *h, struct index_record *r)
 {
     r->octets = get(src, 8);
     r->legacy_octets = get(src + 8, 8);
@@ -165,8 +156,7 @@ bool index_reader_open(struct index_reader *r, int fd, uint64_t octets, struct e
     }
     if (octets < INDEX_HEADER_OCTETS || !index_get_header(header, octets, &r->h)) {
         sys_close(&r->fd);
-        return err_set(e, FAULT_BAD, "malformed header of a listing (%llu octets)",
-                       (unsigned long long)octets);
+        return err_set(e, FAULT_BAD, "malformed header of a listing (%llu octets)", (unsigned long long)octets);
     }
     return true;
 }
@@ -187,7 +177,8 @@ bool index_reader_get(struct index_reader *r, uint32_t i, struct index_record *r
         return false;
     *uid = span_of(strings, rec->uid_octets);
     *name = span_of(strings + rec->uid_octets, rec->name_octets);
-    return is_uid(*uid);
+    /* Only what may stand in a UIDL reply leaves the reader: a damaged file must not put line ends into it. */
+    return uid_legal(*uid);
 }
 
 void index_reader_rest(struct index_reader *r)

@@ -32,20 +32,21 @@ enum {
 
 struct index_header {
     uint32_t count;
-    uint64_t octets;         /* sum over all messages */
+    uint64_t octets; /* sum over all messages */
     uint64_t legacy_octets;
-    uint64_t strings_octets; /* size of the string area */
+    uint64_t strings_octets;            /* size of the string area */
     int64_t new_mtime_ns, cur_mtime_ns; /* of the directories it was made from */
-    uint64_t checksum;       /* of records and strings; 0 in a memfd */
+    bool legacy;                        /* legacy_octets were counted (else they equal octets) */
+    uint64_t checksum;                  /* of records and strings */
 };
 
 struct index_record {
     uint64_t octets, legacy_octets;
     uint64_t file_size;
     int64_t mtime_ns;
-    uint32_t string_offset;  /* of the UIDL in the string area; the name follows it */
+    uint32_t string_offset; /* of the UIDL in the string area; the name follows it */
     uint16_t uid_octets, name_octets;
-    uint16_t flags;          /* enum drop_msg_flag of pop3/engine.h */
+    uint16_t flags; /* enum drop_msg_flag of pop3/engine.h */
 };
 
 /* Encodes into / decodes from the fixed layout. Decoding checks everything that the record alone shows;
@@ -53,16 +54,17 @@ struct index_record {
 void index_put_header(uint8_t dst[INDEX_HEADER_OCTETS], const struct index_header *h);
 bool index_get_header(const uint8_t src[INDEX_HEADER_OCTETS], uint64_t total_octets, struct index_header *h);
 void index_put_record(uint8_t dst[INDEX_RECORD_OCTETS], const struct index_record *r);
-bool index_get_record(const uint8_t src[INDEX_RECORD_OCTETS], const struct index_header *h, struct index_record *r);
+bool index_get_record(const uint8_t src[INDEX_RECORD_OCTETS], const struct index_header *h,
+                      struct index_record *r);
 
 /* A reader over a descriptor, with a window of records and strings so that a listing costs few preads.
  * Used by the fronts. Holds no memory while idle (index_reader_rest). */
 struct index_reader {
     int fd;
     struct index_header h;
-    uint8_t *window;         /* records [first, first+have), then their strings */
+    uint8_t *window; /* records [first, first+have), then their strings */
     uint32_t first, have;
-    uint64_t strings_at;     /* string area offset of window strings */
+    uint64_t strings_at; /* string area offset of window strings */
     uint32_t strings_have;
 };
 

@@ -21,13 +21,14 @@ static bool sum_up(const struct index_source *src, struct index_header *h)
         .count = src->count,
         .new_mtime_ns = src->new_mtime_ns,
         .cur_mtime_ns = src->cur_mtime_ns,
+        .legacy = src->legacy,
     };
     for (uint32_t i = 0; i < src->count; i++) {
         if (!src->get(src->ctx, i, &item))
             return false;
         if (__builtin_add_overflow(h->octets, item.r.octets, &h->octets) ||
-            __builtin_add_overflow(h->legacy_octets, item.r.legacy_octets, &h->legacy_octets) ||
-            item.uid.n < 1 || item.uid.n > INDEX_MAX_UID || item.name.n > INDEX_MAX_NAME) {
+            __builtin_add_overflow(h->legacy_octets, item.r.legacy_octets, &h->legacy_octets) || item.uid.n < 1 ||
+            item.uid.n > INDEX_MAX_UID || item.name.n > INDEX_MAX_NAME) {
             errno = EOVERFLOW;
             return false;
         }

@@ -18,6 +18,7 @@ struct index_source {
     bool (*get)(void *ctx, uint32_t i, struct index_item *item);
     void *ctx;
     int64_t new_mtime_ns, cur_mtime_ns;
+    bool legacy;
 };
 
 /* Writes the whole listing to an empty file at its position; octets is its size. */

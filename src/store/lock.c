@@ -32,8 +32,8 @@ static bool is_still_there(const struct mddir *d, int fd)
     struct stat open, named;
 
     return sys->fstat(fd, &open) == 0 && S_ISREG(open.st_mode) &&
-           sys->fstatat(d->root, LOCK_FILE, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-           open.st_ino == named.st_ino && open.st_dev == named.st_dev;
+           sys->fstatat(d->root, LOCK_FILE, &named, AT_SYMLINK_NOFOLLOW) == 0 && open.st_ino == named.st_ino &&
+           open.st_dev == named.st_dev;
 }
 
 bool lock_session(const struct mddir *d, bool exclusive, int *fd, struct err *e)
@@ -41,8 +41,7 @@ bool lock_session(const struct mddir *d, bool exclusive, int *fd, struct err *e)
     for (int i = 0; i < REOPEN_TRIES; i++) {
         *fd = sys_open(d->root, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
         if (*fd < 0 && (errno == EROFS || errno == ENOSPC || errno == EDQUOT)) {
-            event(LOG_WARNING, "maildrop-lock-absent", F_STR("path", d->path),
-                  F_STR("error", strerror(errno)));
+            event(LOG_WARNING, "maildrop-lock-absent", F_STR("path", d->path), F_STR("error", strerror(errno)));
             return true;
         }
         if (*fd < 0)

@@ -12,7 +12,7 @@
 #include "store/mdsnap.h"
 #include "store/mdtidy.h"
 #include "store/store.h"
-#include "store/uid.h"
+#include "store/mduid.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -53,7 +53,7 @@ static bool assign_uids(struct drop *drop, struct mdlist *l, struct err *e)
     struct uidmap map;
     bool ok = uidmap_load(&map, &drop->dir, e);
 
-    if (ok && !uid_assign(l, &map))
+    if (ok && !mduid_assign(l, &map))
         ok = err_set(e, FAULT_PERM, "%s holds more messages than can be listed", drop->dir.path);
     uidmap_free(&map);
     return ok;
@@ -61,7 +61,7 @@ static bool assign_uids(struct drop *drop, struct mdlist *l, struct err *e)
 
 static bool make_snapshot(struct drop *drop, struct mdlist *l, struct err *e)
 {
-    int fd;
+    struct mdsnap snap = { .fd = -1, .legacy = drop->policy.need_legacy };
 
     if (!mdlist_load(l, &drop->dir, e))
         return false;
@@ -71,11 +71,13 @@ static bool make_snapshot(struct drop *drop, struct mdlist *l, struct err *e)
     if (drop->policy.move_to_cur)
         mdtidy_move(l, &drop->dir);
     mdlist_sort(l);
-    if (!mdsnap_measure(l, &drop->find, e))
+    if (!mdsnap_measure(l, &drop->find, snap.legacy, e))
         return false;
     mdlist_sort(l); /* without what turned out unreadable */
-    return assign_uids(drop, l, e) && mdsnap_publish(l, &drop->dir, &fd, &drop->listing_octets, e) &&
-           index_reader_open(&drop->listing, fd, drop->listing_octets, e);
+    if (!assign_uids(drop, l, e) || !mdsnap_publish(l, &drop->dir, &snap, e))
+        return false;
+    drop->listing_octets = snap.octets;
+    return index_reader_open(&drop->listing, snap.fd, snap.octets, e);
 }
 
 static bool open_locked(struct drop *drop, struct err *e)
@@ -167,8 +169,7 @@ static bool drop_fetch(struct drop *drop, uint32_t i, int *fd, struct err *e)
         return err_set(e, FAULT_TEMP, "%s: the listing cannot be read any more", drop->dir.path);
     switch (found) {
     case MD_FOUND: return true;
-    case MD_GONE:
-        return err_set(e, FAULT_GONE, "message %u of %s was removed by others", i + 1, drop->dir.path);
+    case MD_GONE: return err_set(e, FAULT_GONE, "message %u of %s was removed by others", i + 1, drop->dir.path);
     case MD_CHANGED:
         return err_set(e, FAULT_TEMP, "message %u of %s was changed by others", i + 1, drop->dir.path);
     case MD_TROUBLE: break;

@@ -263,8 +263,7 @@ void mdcommit_replay(struct mdfind *f, bool durable)
 
     if (fd < 0) {
         if (errno != ENOENT)
-            event(LOG_ERROR, "commit-journal-stuck", F_STR("path", d->path),
-                  F_STR("error", strerror(errno)));
+            event(LOG_ERROR, "commit-journal-stuck", F_STR("path", d->path), F_STR("error", strerror(errno)));
         return;
     }
     if (!check_journal(fd, octets, &count)) {

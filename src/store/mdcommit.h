@@ -23,8 +23,8 @@ struct md_victims {
 };
 
 struct md_outcome {
-    uint32_t removed;    /* gone now, whoever did it */
-    uint32_t failed;     /* still there, or not known */
+    uint32_t removed; /* gone now, whoever did it */
+    uint32_t failed;  /* still there, or not known */
 };
 
 /* One failing message does not stop the others. True only when all are gone and that is durable. */

@@ -98,7 +98,9 @@ static bool open_root(struct mddir *d, bool create, struct err *e)
 
 bool mddir_open(struct mddir *d, const char *path, bool create, struct err *e)
 {
-    *d = MDDIR_CLOSED;
+    *d = (struct mddir){ .root = -1 };
+    for (int i = 0; i < MD_SUBS; i++)
+        d->sub[i] = -1;
     d->path = checked_path(path);
     if (!d->path)
         return err_set(e, FAULT_BAD, "the path of a maildrop is absolute, without \"..\": %s", path);

@@ -17,8 +17,6 @@ struct mddir {
     char *path; /* for error texts and events */
 };
 
-#define MDDIR_CLOSED ((struct mddir){ -1, { -1, -1, -1 }, NULL })
-
 /* path is absolute and without ".." (FAULT_BAD otherwise). create: what is missing is made, 0700, parents
  * too, and made durable. */
 bool mddir_open(struct mddir *d, const char *path, bool create, struct err *e);

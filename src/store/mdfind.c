@@ -9,8 +9,7 @@ enum { CHASES = 6 }; /* names that vanish before we get there, until we give up 
 
 static bool is_same(const struct stat *st, const struct md_seen *seen)
 {
-    return S_ISREG(st->st_mode) && (uint64_t)st->st_size == seen->size &&
-           md_mtime_ns(st) == seen->mtime_ns;
+    return S_ISREG(st->st_mode) && (uint64_t)st->st_size == seen->size && md_mtime_ns(st) == seen->mtime_ns;
 }
 
 static bool reload(struct mdfind *f, struct err *e)
@@ -45,8 +44,8 @@ static enum md_found look_at(const struct mdfind *f, const struct md_seen *seen,
 }
 
 /* Looks at every name with this base in the names read last. *stale: some were not there any more. */
-static enum md_found look_at_all(const struct mdfind *f, const struct md_seen *seen,
-                                 struct md_place *place, bool *stale, struct err *e)
+static enum md_found look_at_all(const struct mdfind *f, const struct md_seen *seen, struct md_place *place,
+                                 bool *stale, struct err *e)
 {
     struct span base = mdname_parse(seen->name).base;
     enum md_found best = MD_GONE;
@@ -69,8 +68,7 @@ static enum md_found look_at_all(const struct mdfind *f, const struct md_seen *s
 }
 
 /* By base alone. A base that a reading of the directories does not hold is gone: names do not come back. */
-static enum md_found search(struct mdfind *f, const struct md_seen *seen, struct md_place *place,
-                            struct err *e)
+static enum md_found search(struct mdfind *f, const struct md_seen *seen, struct md_place *place, struct err *e)
 {
     bool stale;
 
@@ -90,8 +88,7 @@ static enum md_found search(struct mdfind *f, const struct md_seen *seen, struct
 
 /* Other names of the file that was just unlinked, in the maildrop itself (a mover that uses link and unlink
  * was stopped between the two). Links elsewhere, as backups make them, are not ours. */
-static bool unlink_others(struct mdfind *f, const struct md_seen *seen, const struct stat *was,
-                          struct err *e)
+static bool unlink_others(struct mdfind *f, const struct md_seen *seen, const struct stat *was, struct err *e)
 {
     struct span base = mdname_parse(seen->name).base;
     struct stat st;
@@ -124,8 +121,7 @@ void mdfind_free(struct mdfind *f)
     f->loaded = false;
 }
 
-enum md_found mdfind_place(struct mdfind *f, const struct md_seen *seen, struct md_place *place,
-                           struct err *e)
+enum md_found mdfind_place(struct mdfind *f, const struct md_seen *seen, struct md_place *place, struct err *e)
 {
     char name[MDNAME_ROOM] = { 0 };
     enum md_found first;

@@ -37,8 +37,7 @@ void mdfind_init(struct mdfind *f, const struct mddir *d);
 void mdfind_free(struct mdfind *f);
 
 /* Under the name it was seen with, then by its base. MD_CHANGED: there, with other content. MD_TROUBLE: *e. */
-enum md_found mdfind_place(struct mdfind *f, const struct md_seen *seen, struct md_place *place,
-                           struct err *e);
+enum md_found mdfind_place(struct mdfind *f, const struct md_seen *seen, struct md_place *place, struct err *e);
 
 /* Opens it read-only. */
 enum md_found mdfind_open(struct mdfind *f, const struct md_seen *seen, int *fd, struct err *e);

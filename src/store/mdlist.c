@@ -13,8 +13,8 @@ enum { SEARCHES = 8 }; /* scans for messages that were renamed under our eyes be
 static void skip(const struct mddir *d, const struct mdlist *l, struct md_msg *m, const char *why)
 {
     m->refused = true;
-    event(LOG_WARNING, "message-skipped", F_STR("path", d->path),
-          F_STR("dir", mddir_sub_name(m->sub)), F_STR("name", mdlist_name(l, m)), F_STR("reason", why));
+    event(LOG_WARNING, "message-skipped", F_STR("path", d->path), F_STR("dir", mddir_sub_name(m->sub)),
+          F_STR("name", mdlist_name(l, m)), F_STR("reason", why));
 }
 
 /* No right to read it, as far as the mode tells: sizes may come from the index, without opening it. */
@@ -82,8 +82,7 @@ static bool search(struct mdlist *l, const struct mddir *d, struct err *e)
 
         if (at == now.n)
             continue;
-        ok = mdlist_rename(l, m, now.v[at].sub, span_str(mdlist_name(&now, &now.v[at]))) &&
-             look(l, d, m, e);
+        ok = mdlist_rename(l, m, now.v[at].sub, span_str(mdlist_name(&now, &now.v[at]))) && look(l, d, m, e);
     }
     mdlist_free(&now);
     return ok;

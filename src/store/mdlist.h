@@ -11,24 +11,26 @@
 #include "mail/mdname.h"
 #include "store/mddir.h"
 
+#include <sys/stat.h>
+
 struct md_msg {
-    uint64_t when;               /* for the order; the mtime where the name tells no time */
+    uint64_t when; /* for the order; the mtime where the name tells no time */
     uint64_t size, ino, dev;
     int64_t mtime_ns;
     uint64_t octets, legacy_octets;
     uint32_t usec;
-    uint32_t name_at, uid_at;    /* in text */
-    uint32_t links;              /* while scanning: readings in a row that missed it */
-    uint16_t flags;              /* enum drop_msg_flag */
+    uint32_t name_at, uid_at; /* in text */
+    uint32_t links;           /* while scanning: readings in a row that missed it */
+    uint16_t flags;           /* enum drop_msg_flag */
     uint8_t name_octets, base_octets, uid_octets;
-    uint8_t sub;                 /* MD_NEW or MD_CUR */
-    bool known;                  /* its size on the wire stood in the index */
+    uint8_t sub; /* MD_NEW or MD_CUR */
+    bool known;  /* its size on the wire stood in the index */
     bool gone;
-    bool refused;                /* is no readable regular file: reported and left out */
+    bool refused; /* is no readable regular file: reported and left out */
 };
 
 struct mdlist {
-    struct buf text;             /* names and UIDLs; each name ends with a NUL */
+    struct buf text; /* names and UIDLs; each name ends with a NUL */
     struct md_msg *v;
     uint32_t n, room;
     int64_t new_mtime_ns, cur_mtime_ns;

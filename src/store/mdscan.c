@@ -10,10 +10,10 @@
 #include <stdlib.h>
 
 enum {
-    TEXT_MAX = 1 << 29,      /* two million messages with names of 255 octets */
+    TEXT_MAX = 1 << 29, /* two million messages with names of 255 octets */
     READ_OCTETS = 65536,
-    SETTLED_NS = 20000000,   /* two ticks of the coarsest kernel clock: a change within one leaves no trace */
-    CALM_READINGS = 3,       /* a message that three readings in a row missed is gone */
+    SETTLED_NS = 20000000, /* two ticks of the coarsest kernel clock: a change within one leaves no trace */
+    CALM_READINGS = 3,     /* a message that three readings in a row missed is gone */
     MAX_READINGS = 12
 };
 

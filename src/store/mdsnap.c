@@ -53,7 +53,7 @@ static struct mdname msg_key(const struct mdlist *l, const struct md_msg *m)
 }
 
 /* Takes from the index what it knows; both are in the same order, so one pass does. */
-static void take_known(struct mdlist *l, struct index_reader *r)
+static void take_known(struct mdlist *l, struct index_reader *r, bool legacy)
 {
     struct index_record rec;
     struct md_seen seen;
@@ -75,7 +75,8 @@ static void take_known(struct mdlist *l, struct index_reader *r)
         }
         if (at == r->h.count)
             return;
-        if (c != 0 || rec.file_size != m->size || rec.mtime_ns != m->mtime_ns)
+        if (c != 0 || rec.file_size != m->size || rec.mtime_ns != m->mtime_ns ||
+            ((rec.flags & DROP_MSG_NEEDS_UTF8) && r->h.legacy != legacy))
             continue;
         m->octets = rec.octets;
         m->legacy_octets = rec.legacy_octets;
@@ -87,8 +88,8 @@ static void take_known(struct mdlist *l, struct index_reader *r)
 static void refuse(const struct mdlist *l, struct mdfind *f, struct md_msg *m, const char *why)
 {
     m->refused = true;
-    event(LOG_WARNING, "message-skipped", F_STR("path", f->dir_ref->path),
-          F_STR("dir", mddir_sub_name(m->sub)), F_STR("name", mdlist_name(l, m)), F_STR("reason", why));
+    event(LOG_WARNING, "message-skipped", F_STR("path", f->dir_ref->path), F_STR("dir", mddir_sub_name(m->sub)),
+          F_STR("name", mdlist_name(l, m)), F_STR("reason", why));
 }
 
 static bool is_own_trouble(int code)
@@ -125,73 +126,83 @@ static int open_message(struct mdlist *l, struct mdfind *f, struct md_msg *m, st
     return fd;
 }
 
-static void take_count(struct md_msg *m, const struct msgsize *size)
+/* Counts what the descriptor holds from its beginning. */
+static bool count(int fd, const char *name, bool legacy, struct md_msg *m, struct err *e)
 {
-    m->octets = size->octets;
-    m->legacy_octets = size->legacy_octets;
-    m->flags = (uint16_t)((size->wire_ready ? DROP_MSG_WIRE_READY : 0) |
-                          (size->needs_utf8 ? DROP_MSG_NEEDS_UTF8 : 0));
+    struct msgsize size;
+
+    if (sys->lseek(fd, 0, SEEK_SET) != 0)
+        return err_errno(e, "lseek", name);
+    if (!msgsize_count(fd, name, &size, e))
+        return false;
+    m->size = size.stored;
+    m->octets = m->legacy_octets = size.octets;
+    m->flags = (uint16_t)((size.wire_ready ? DROP_MSG_WIRE_READY : 0) |
+                          (size.needs_utf8 ? DROP_MSG_NEEDS_UTF8 : 0));
+    if (!legacy || !size.needs_utf8)
+        return true;
+    if (sys->lseek(fd, 0, SEEK_SET) != 0)
+        return err_errno(e, "lseek", name);
+    return msgsize_legacy(fd, name, &m->legacy_octets, e);
 }
 
-/* Counts what the descriptor holds, together with the size and mtime that go with the count. */
-static void count_open(struct mdlist *l, struct mdfind *f, struct md_msg *m, int fd)
+/* The count together with the size and mtime that go with it. */
+static void count_open(struct mdlist *l, struct mdfind *f, struct md_msg *m, int fd, bool legacy)
 {
     struct stat before, after;
-    struct msgsize size;
     struct err e = { FAULT_NONE, "" };
 
     for (int i = 0; i < COUNT_TRIES; i++) {
-        if (sys->fstat(fd, &before) != 0 || !S_ISREG(before.st_mode) || sys->lseek(fd, 0, SEEK_SET) != 0) {
+        if (sys->fstat(fd, &before) != 0 || !S_ISREG(before.st_mode)) {
             refuse(l, f, m, "not a regular file");
             return;
         }
-        if (!msgsize_count(fd, mdlist_name(l, m), &size, &e)) {
-            refuse(l, f, m, e.text);
+        if (!count(fd, mdlist_name(l, m), legacy, m, &e) || sys->fstat(fd, &after) != 0) {
+            refuse(l, f, m, e.fault ? e.text : strerror(errno));
             return;
         }
-        if (sys->fstat(fd, &after) == 0 && size.stored == (uint64_t)after.st_size &&
-            md_mtime_ns(&before) == md_mtime_ns(&after)) {
-            m->size = size.stored;
+        if (m->size == (uint64_t)after.st_size && md_mtime_ns(&before) == md_mtime_ns(&after)) {
             m->mtime_ns = md_mtime_ns(&after);
-            take_count(m, &size);
             return;
         }
     }
     refuse(l, f, m, "is being written");
 }
 
-static bool count_one(struct mdlist *l, struct mdfind *f, struct md_msg *m, struct err *e)
+static bool count_one(struct mdlist *l, struct mdfind *f, struct md_msg *m, bool legacy, struct err *e)
 {
     int fd = open_message(l, f, m, e);
 
     if (fd < 0)
         return m->gone || m->refused;
-    count_open(l, f, m, fd);
+    count_open(l, f, m, fd, legacy);
     sys_close(&fd);
     return true;
 }
 
-bool mdsnap_measure(struct mdlist *l, struct mdfind *f, struct err *e)
+static bool is_hint_wrong(const struct mdlist *l, const struct md_msg *m)
+{
+    struct mdname name = mdname_parse(span_str(mdlist_name(l, m)));
+
+    return !m->gone && !m->refused &&
+           ((name.has_wire && name.wire != m->octets) || (name.has_size && name.size != m->size));
+}
+
+bool mdsnap_measure(struct mdlist *l, struct mdfind *f, bool legacy, struct err *e)
 {
     struct index_reader r;
     uint32_t wrong_hints = 0;
 
     if (open_index(f->dir_ref, &r)) {
-        take_known(l, &r);
+        take_known(l, &r, legacy);
         index_reader_close(&r);
     }
     for (uint32_t i = 0; i < l->n; i++) {
-        struct md_msg *m = &l->v[i];
-        struct mdname name;
-
-        if (m->known)
+        if (l->v[i].known)
             continue;
-        if (!count_one(l, f, m, e))
+        if (!count_one(l, f, &l->v[i], legacy, e))
             return false;
-        name = mdname_parse(span_str(mdlist_name(l, m)));
-        if (!m->gone && !m->refused &&
-            ((name.has_wire && name.wire != m->octets) || (name.has_size && name.size != m->size)))
-            wrong_hints++;
+        wrong_hints += is_hint_wrong(l, &l->v[i]);
     }
     if (wrong_hints)
         event(LOG_INFO, "size-hints-wrong", F_STR("path", f->dir_ref->path), F_U64("messages", wrong_hints));
@@ -213,8 +224,11 @@ static bool get_item(void *ctx, uint32_t i, struct index_item *item)
     p->path[3] = '/';
     memcpy(p->path + 4, mdlist_name(p->l, m), m->name_octets);
     *item = (struct index_item){
-        .r = { .octets = m->octets, .legacy_octets = m->legacy_octets, .file_size = m->size,
-               .mtime_ns = m->mtime_ns, .flags = m->flags },
+        .r = {.octets = m->octets,
+              .legacy_octets = m->legacy_octets,
+              .file_size = m->size,
+              .mtime_ns = m->mtime_ns,
+              .flags = m->flags},
         .uid = mdlist_uid(p->l, m),
         .name = span_of(p->path, (size_t)m->name_octets + 4),
     };
@@ -228,14 +242,14 @@ static bool says_the_same(struct index_reader *r, const struct index_source *src
     struct span uid, name;
     uint64_t octets = 0, legacy = 0;
 
-    if (r->h.count != src->count)
+    if (r->h.count != src->count || r->h.legacy != src->legacy)
         return false;
     for (uint32_t i = 0; i < src->count; i++) {
         if (!index_reader_get(r, i, &rec, &uid, &name) || !src->get(src->ctx, i, &item))
             return false;
         if (rec.octets != item.r.octets || rec.legacy_octets != item.r.legacy_octets ||
-            rec.file_size != item.r.file_size || rec.mtime_ns != item.r.mtime_ns ||
-            rec.flags != item.r.flags || !span_eq(uid, item.uid) || !span_eq(name, item.name))
+            rec.file_size != item.r.file_size || rec.mtime_ns != item.r.mtime_ns || rec.flags != item.r.flags ||
+            !span_eq(uid, item.uid) || !span_eq(name, item.name))
             return false;
         octets += rec.octets;
         legacy += rec.legacy_octets;
@@ -263,22 +277,23 @@ static bool replace_index(const struct mddir *d, const struct index_source *src,
     return false;
 }
 
-bool mdsnap_publish(struct mdlist *l, const struct mddir *d, int *fd, uint64_t *octets, struct err *e)
+bool mdsnap_publish(struct mdlist *l, const struct mddir *d, struct mdsnap *snap, struct err *e)
 {
     struct listed listed = { .l = l };
-    struct index_source src = { l->n, get_item, &listed, l->new_mtime_ns, l->cur_mtime_ns };
+    struct index_source src = { l->n, get_item, &listed, l->new_mtime_ns, l->cur_mtime_ns, snap->legacy };
     struct index_reader r;
 
     if (open_index(d, &r)) {
         if (says_the_same(&r, &src)) {
-            *octets = INDEX_HEADER_OCTETS + (uint64_t)r.h.count * INDEX_RECORD_OCTETS + r.h.strings_octets;
+            snap->octets = INDEX_HEADER_OCTETS + (uint64_t)r.h.count * INDEX_RECORD_OCTETS + r.h.strings_octets;
             index_reader_rest(&r);
-            *fd = r.fd;
+            snap->fd = r.fd;
             return true;
         }
         index_reader_close(&r);
     }
-    return replace_index(d, &src, fd, octets) || index_write_memfd(&src, fd, octets, e);
+    return replace_index(d, &src, &snap->fd, &snap->octets) ||
+           index_write_memfd(&src, &snap->fd, &snap->octets, e);
 }
 
 /* The messages of an old listing that are not marked, asked for in rising order. */
@@ -301,7 +316,7 @@ static bool get_rest(void *ctx, uint32_t i, struct index_item *item)
 void mdsnap_shrink(struct index_reader *r, const uint8_t *marks, const struct mddir *d)
 {
     struct rest rest = { r, marks, 0 };
-    struct index_source src = { 0, get_rest, &rest, r->h.new_mtime_ns, r->h.cur_mtime_ns };
+    struct index_source src = { 0, get_rest, &rest, r->h.new_mtime_ns, r->h.cur_mtime_ns, r->h.legacy };
     uint64_t octets;
     int fd;
 

@@ -23,8 +23,8 @@ static void clean_one(const struct mddir *d, const char *name, int64_t now_s)
     struct stat st;
     int dir = d->sub[MD_TMP];
 
-    if (name[0] == '.' || sys->fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
-        !S_ISREG(st.st_mode) || now_s - newest_touch_s(&st) <= TMP_AGE_S)
+    if (name[0] == '.' || sys->fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode) ||
+        now_s - newest_touch_s(&st) <= TMP_AGE_S)
         return;
     if (sys->unlinkat(dir, name, 0) == 0)
         event(LOG_INFO, "tmp-cleaned", F_STR("path", d->path), F_STR("name", name));
@@ -65,7 +65,7 @@ static void rename_twin(struct mdlist *l, const struct mddir *d, struct md_msg *
     secret_random(&mark, sizeof mark);
     n = mdname_twin(name, span_str(mdlist_name(l, m)), mark);
     if (!n || !mddir_move(d->sub[m->sub], mdlist_name(l, m), d->sub[m->sub], name))
-        return; /* uid_assign still tells them apart */
+        return; /* mduid_assign still tells them apart */
     event(LOG_WARNING, "message-twin", F_STR("path", d->path), F_STR("name", mdlist_name(l, m)),
           F_STR("now", name));
     if (!mdlist_rename(l, m, m->sub, span_of(name, n)))

@@ -5,6 +5,7 @@
 #include "base/num.h"
 #include "base/sys.h"
 #include "mail/mdname.h"
+#include "pop3/uid.h"
 #include "store/checksum.h"
 
 #include <errno.h>
@@ -15,19 +16,6 @@ enum {
     MAP_MAX = 4000000,
     SUM_DIGITS = 16
 };
-
-static bool is_graph(struct span s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] < 0x21 || s.p[i] > 0x7e)
-            return false;
-    return true;
-}
-
-static bool is_uid(struct span uid)
-{
-    return uid.n >= 1 && uid.n <= MDNAME_UID && is_graph(uid);
-}
 
 static bool put_escaped(struct buf *b, struct span base)
 {
@@ -96,13 +84,12 @@ static bool take_line(struct uidmap *map, struct span line, uint32_t number)
         have = have << 8 | want[i];
     body = line;
     uid = span_until(&line, ' ');
-    if (checksum_of(body) != have || !is_uid(uid))
+    if (checksum_of(body) != have || !uid_legal(uid))
         return false;
     x.uid_at = (uint32_t)map->text.n;
     x.uid_octets = (uint8_t)uid.n;
     x.base_at = (uint32_t)(map->text.n + uid.n);
-    if (!buf_put_span(&map->text, uid) || !take_escaped(&map->text, line) ||
-        map->text.n - x.base_at > MDNAME_MAX)
+    if (!buf_put_span(&map->text, uid) || !take_escaped(&map->text, line) || map->text.n - x.base_at > MDNAME_MAX)
         return false;
     x.base_octets = (uint8_t)(map->text.n - x.base_at);
     if (map->n == map->room) {
@@ -139,8 +126,7 @@ static void take_file(struct uidmap *map, const struct mddir *d, struct span fil
             bad++;
     }
     if (bad)
-        event(LOG_WARNING, "uidl-file-damaged", F_STR("path", d->path), F_U64("lines", number),
-              F_U64("bad", bad));
+        event(LOG_WARNING, "uidl-file-damaged", F_STR("path", d->path), F_U64("lines", number), F_U64("bad", bad));
     sort(map);
 }
 
@@ -160,7 +146,7 @@ static bool make_lines(struct buf *b, const struct uid_pair *v, size_t n, struct
     for (size_t i = 0; i < n; i++) {
         struct span base = mdname_parse(v[i].base).base;
 
-        if (!is_uid(v[i].uid) || !mdname_is_message(v[i].base) || base.n != v[i].base.n)
+        if (!uid_legal(v[i].uid) || !mdname_is_message(v[i].base) || base.n != v[i].base.n)
             return err_set(e, FAULT_BAD, "pair %zu: no legal UIDL or no base name", i + 1);
         if (!put_pair(b, &v[i]))
             return err_set(e, FAULT_BAD, "more UIDLs than a maildrop can have");

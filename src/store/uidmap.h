@@ -23,7 +23,7 @@ struct uidmap_entry {
 
 struct uidmap {
     struct buf text;
-    struct uidmap_entry *v;   /* sorted by base */
+    struct uidmap_entry *v; /* sorted by base */
     uint32_t n, room;
 };
 

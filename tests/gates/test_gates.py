@@ -222,9 +222,10 @@ def security_md(lines, *names):
 
 def test_prelogin_counts_code_only(tmp_path):
     write(tmp_path, {"src/pop3/line.c": c("line.c", "\n/* a\n * comment */\nint a;\n\nint b; /* with a comment */\n"),
-                     "SECURITY.md": security_md(2, "src/pop3/line.c")})
+                     "src/pop3/line.h": c("line.h", "int a(void);\n/* two lines */\nstatic int b(void) {\n}\n"),
+                     "SECURITY.md": security_md(4, "src/pop3/line.c", "src/pop3/line.h")})
     status, out = gate("prelogin", tmp_path)
-    assert status == 0 and ": 2 lines before login" in out
+    assert status == 0 and ": 4 lines before login" in out
 
 
 def test_prelogin_refuses_too_much(tmp_path):

@@ -234,7 +234,6 @@ def test_retr_pipelined_without_reading(own_server, mode):
         assert grown < (2 << 20) * (3 if srv.sanitized() else 1), grown
         with s.wire() as other:  # and the others are served
             other.ok("QUIT")
-        w.ok("STAT") if False else None
         first = w.ok()
         one = first + b"\r\n" + w.body() + b".\r\n"
         assert one.endswith(wm.wire(wm.MAILDROP_A[2]) + b".\r\n")

@@ -34,12 +34,11 @@ static void free_instances(struct conf *conf)
     free(conf->certificate);
 }
 
-static bool visit_section(const struct conf_section *section, const char *title, void *base,
-                          conf_visit *visit, void *ctx)
+static bool visit_section(const struct conf_section *section, const char *title, void *base, conf_visit *visit,
+                          void *ctx)
 {
     for (size_t i = 0; i < conf_rows_n; i++)
-        if (strcmp(conf_rows[i].section, section->name) == 0 &&
-            !visit(ctx, &conf_rows[i], title, base))
+        if (strcmp(conf_rows[i].section, section->name) == 0 && !visit(ctx, &conf_rows[i], title, base))
             return false;
     return true;
 }
@@ -76,8 +75,7 @@ struct conf_certificate *conf_certificate_new(struct conf *conf, struct span nam
 {
     struct conf_certificate *certificate;
 
-    conf->certificate =
-        mem_grow(conf->certificate, conf->ncertificate + 1, sizeof *conf->certificate);
+    conf->certificate = mem_grow(conf->certificate, conf->ncertificate + 1, sizeof *conf->certificate);
     certificate = &conf->certificate[conf->ncertificate++];
     *certificate = (struct conf_certificate){ .name = mem_strn(name) };
     reset_section("certificate", certificate);
@@ -94,10 +92,8 @@ bool conf_each(struct conf *conf, conf_visit *visit, void *ctx)
         for (uint32_t n = 0; strcmp(section->name, "listen") == 0 && n < conf->nlisten; n++)
             if (!visit_section(section, conf->listen[n].name, &conf->listen[n], visit, ctx))
                 return false;
-        for (uint32_t n = 0; strcmp(section->name, "certificate") == 0 && n < conf->ncertificate;
-             n++)
-            if (!visit_section(section, conf->certificate[n].name, &conf->certificate[n], visit,
-                               ctx))
+        for (uint32_t n = 0; strcmp(section->name, "certificate") == 0 && n < conf->ncertificate; n++)
+            if (!visit_section(section, conf->certificate[n].name, &conf->certificate[n], visit, ctx))
                 return false;
     }
     return true;

@@ -86,13 +86,11 @@ static void unknown(struct apply *a, const struct conf_item *item)
     if (*item->section)
         snprintf(place, sizeof place, " in section %.60s", item->section);
     if (home && *home)
-        conf_fault_at(a->faults, item->place,
-                      "unknown setting \"%.80s\"%s; it belongs in section %s", item->name, place,
-                      home);
+        conf_fault_at(a->faults, item->place, "unknown setting \"%.80s\"%s; it belongs in section %s", item->name,
+                      place, home);
     else if (home)
-        conf_fault_at(a->faults, item->place,
-                      "unknown setting \"%.80s\"%s; it belongs outside of sections", item->name,
-                      place);
+        conf_fault_at(a->faults, item->place, "unknown setting \"%.80s\"%s; it belongs outside of sections",
+                      item->name, place);
     else if (near)
         conf_fault_at(a->faults, item->place, "unknown %s \"%.80s\"%s; did you mean \"%s\"?",
                       is_section ? "section" : "setting", item->name, place, near);
@@ -119,10 +117,9 @@ static void *base_of(struct apply *a, const struct conf_item *item, uint32_t *in
         else
             conf_certificate_new(conf, title);
         a->open = true;
-        conf_faults_where(a->faults, (struct conf_where){
-                                         conf_section_find(item->section)->name,
-                                         (is_listen ? conf->nlisten : conf->ncertificate) - 1, NULL,
-                                         item->place, false });
+        conf_faults_where(a->faults, (struct conf_where){ conf_section_find(item->section)->name,
+                                                          (is_listen ? conf->nlisten : conf->ncertificate) - 1,
+                                                          NULL, item->place, false });
     }
     *instance = (is_listen ? conf->nlisten : conf->ncertificate) - 1;
     return is_listen ? (void *)&conf->listen[*instance] : (void *)&conf->certificate[*instance];
@@ -142,33 +139,27 @@ static const char *label(const struct conf_item *item, char dst[LABEL_OCTETS])
     if (item->title)
         snprintf(dst, LABEL_OCTETS, "%s \"%.60s\".%s", item->section, item->title, item->name);
     else
-        snprintf(dst, LABEL_OCTETS, "%s%s%s", item->section, *item->section ? "." : "",
-                 item->name);
+        snprintf(dst, LABEL_OCTETS, "%s%s%s", item->section, *item->section ? "." : "", item->name);
     return dst;
 }
 
 /* A setting that stands there twice. True when it was reported. */
-static bool is_twice(struct apply *a, const struct conf_row *row, uint32_t instance,
-                     const struct conf_item *item)
+static bool is_twice(struct apply *a, const struct conf_row *row, uint32_t instance, const struct conf_item *item)
 {
-    const struct conf_where *first =
-        conf_faults_find(a->faults, row->section, instance, row->name);
+    const struct conf_where *first = conf_faults_find(a->faults, row->section, instance, row->name);
     char name[LABEL_OCTETS];
 
     if (!first || (row->type == ROW_LIST && !item->fresh))
         return false;
     if (!item->fresh)
-        conf_fault_at(a->faults, item->place, "%s: takes one value; remove the others",
-                      label(item, name));
+        conf_fault_at(a->faults, item->place, "%s: takes one value; remove the others", label(item, name));
     else
-        conf_fault_at(a->faults, item->place,
-                      "%s: set twice; the first is at %.200s:%u; remove one", label(item, name),
-                      a->faults->files[first->place.file], first->place.line);
+        conf_fault_at(a->faults, item->place, "%s: set twice; the first is at %.200s:%u; remove one",
+                      label(item, name), a->faults->files[first->place.file], first->place.line);
     return true;
 }
 
-static bool set_value(const struct conf_row *row, void *base, const struct conf_item *item,
-                      struct err *e)
+static bool set_value(const struct conf_row *row, void *base, const struct conf_item *item, struct err *e)
 {
     if (row->type != ROW_LIST && item->kind == ITEM_EMPTY)
         return err_set(e, FAULT_BAD, "there is no value; write one after \"=\"");
@@ -193,8 +184,7 @@ static void value(struct apply *a, const struct conf_item *item)
     if (is_twice(a, row, instance, item))
         return;
     if (!conf_faults_find(a->faults, row->section, instance, row->name)) {
-        conf_faults_where(a->faults, (struct conf_where){ row->section, instance, row->name,
-                                                          item->place, false });
+        conf_faults_where(a->faults, (struct conf_where){ row->section, instance, row->name, item->place, false });
         if (row->type == ROW_LIST)
             conf_row_clear(row, base);
     }
@@ -214,18 +204,13 @@ void conf_apply(struct conf *conf, const struct conf_items *items, struct conf_f
 
         switch (item->kind) {
         case ITEM_VALUE:
-        case ITEM_EMPTY:
-            value(&a, item);
-            break;
-        case ITEM_UNKNOWN:
-            unknown(&a, item);
-            break;
+        case ITEM_EMPTY: value(&a, item); break;
+        case ITEM_UNKNOWN: unknown(&a, item); break;
         case ITEM_SECTION:
             (void)base_of(&a, item, &instance);
             a.open = false;
             break;
-        case ITEM_INCLUDE:
-            break; /* conf_read.c */
+        case ITEM_INCLUDE: break; /* conf_read.c */
         }
     }
 }

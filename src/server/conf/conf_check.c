@@ -4,6 +4,8 @@
 #include "server/conf/conf_check.h"
 
 #include "base/net_addr.h"
+#include "pop3/mech.h"
+#include "pop3/text.h"
 
 struct check {
     const struct conf *conf;
@@ -30,8 +32,7 @@ static void check_networks(struct check *c, struct conf_spot at, const struct st
     for (uint32_t i = 0; i < list->n; i++)
         if (!net_block_parse(list->v[i], &block))
             conf_fault_in(c->faults, &at,
-                          "\"%.80s\" is no network; write 192.0.2.0/24, 2001:db8::/32 or an address",
-                          list->v[i]);
+                          "\"%.80s\" is no network; write 192.0.2.0/24, 2001:db8::/32 or an address", list->v[i]);
 }
 
 /* True when text stands in the addresses of listen sections before item `item` of section `section`. */
@@ -78,8 +79,7 @@ static void check_listen(struct check *c, uint32_t i)
 
     for (uint32_t k = 0; k < i; k++)
         if (strcmp(c->conf->listen[k].name, l->name) == 0)
-            conf_fault_in(c->faults, &whole,
-                          "an earlier section has the same name; give each its own");
+            conf_fault_in(c->faults, &whole, "an earlier section has the same name; give each its own");
     if (*l->name == '\0')
         conf_fault_in(c->faults, &whole, "the name is empty; give the section one");
     check_addresses(c, i);
@@ -89,15 +89,13 @@ static void check_listen(struct check *c, uint32_t i)
         conf_fault_in(c->faults, &tls,
                       "TLS needs a certificate; set tls.certificate and tls.key, or tls = none here");
     if (l->tls == CONF_TLS_NONE && l->auth_needs_tls)
-        conf_fault_in(c->faults, &tls,
-                      "nobody could log in: no TLS, but auth_needs_tls; change one of them");
+        conf_fault_in(c->faults, &tls, "nobody could log in: no TLS, but auth_needs_tls; change one of them");
     if (l->proxy && l->proxy_from.n == 0)
-        conf_fault_in(c->faults, &proxy,
-                      "every connection would be closed; name the proxies in proxy_from");
+        conf_fault_in(c->faults, &proxy, "every connection would be closed; name the proxies in proxy_from");
 }
 
-static void check_pair(struct check *c, struct conf_spot certificate, struct conf_spot key,
-                       const char *cert_path, const char *key_path)
+static void check_pair(struct check *c, struct conf_spot certificate, struct conf_spot key, const char *cert_path,
+                       const char *key_path)
 {
     if (*cert_path && *key_path == '\0')
         conf_fault_in(c->faults, &key, "missing; name the private key of the certificate");
@@ -110,14 +108,12 @@ static void check_tls(struct check *c)
     const struct conf *conf = c->conf;
     struct conf_spot crl = spot("tls", "client_crl");
 
-    check_pair(c, spot("tls", "certificate"), spot("tls", "key"), conf->tls.certificate,
-               conf->tls.key);
+    check_pair(c, spot("tls", "certificate"), spot("tls", "key"), conf->tls.certificate, conf->tls.key);
     if (*conf->tls.client_crl && *conf->tls.client_ca == '\0')
         conf_fault_in(c->faults, &crl, "useless without client_ca; set both or neither");
     for (uint32_t i = 0; i < conf->ncertificate; i++) {
         struct conf_certificate *one = &conf->certificate[i];
-        struct conf_spot at = { conf_row_find("certificate", "certificate"), NULL, i, one->name,
-                                false };
+        struct conf_spot at = { conf_row_find("certificate", "certificate"), NULL, i, one->name, false };
         struct conf_spot key = { conf_row_find("certificate", "key"), NULL, i, one->name, false };
         struct conf_spot whole = { NULL, "certificate", i, one->name, false };
 
@@ -125,12 +121,10 @@ static void check_tls(struct check *c)
             conf_fault_in(c->faults, &whole, "certificate and key are missing; set both");
         check_pair(c, at, key, one->certificate, one->key);
         if (*conf->tls.certificate == '\0')
-            conf_fault_in(c->faults, &whole,
-                          "clients that name no host get tls.certificate; set that first");
+            conf_fault_in(c->faults, &whole, "clients that name no host get tls.certificate; set that first");
         for (uint32_t k = 0; k < i; k++)
             if (strcmp(conf->certificate[k].name, one->name) == 0)
-                conf_fault_in(c->faults, &whole,
-                              "an earlier section has the same name; give each its own");
+                conf_fault_in(c->faults, &whole, "an earlier section has the same name; give each its own");
     }
 }
 
@@ -155,8 +149,7 @@ static void check_maildrop(struct check *c)
         for (size_t i = 0; i < sizeof known / sizeof *known; i++)
             found = found || span_is(word, known[i]);
         if (!found)
-            conf_fault_in(c->faults, &at,
-                          "{%.*s} is not known; use {user}, {local}, {domain} or {home}",
+            conf_fault_in(c->faults, &at, "{%.*s} is not known; use {user}, {local}, {domain} or {home}",
                           (int)(word.n < 80 ? word.n : 80), (const char *)word.p);
     }
 }
@@ -177,47 +170,53 @@ static void check_names(struct check *c)
     struct conf_spot hostname = spot("", "hostname"), greeting = spot("", "greeting");
     struct conf_spot implementation = spot("", "implementation");
     struct conf_spot domain = spot("users", "default_domain");
-    struct conf_spot language = spot("pop3", "language");
 
     if (!is_text(conf->hostname, 255) || strpbrk(conf->hostname, " <>@\"\\"))
         conf_fault_in(c->faults, &hostname, "no host name; write one such as mail.example.org");
-    if (!is_text(conf->greeting, 400) || strpbrk(conf->greeting, "<>") ||
-        conf->greeting[0] == '[')
+    if (!is_text(conf->greeting, 400) || strpbrk(conf->greeting, "<>") || conf->greeting[0] == '[')
         conf_fault_in(c->faults, &greeting,
                       "clients would misread it; use up to 400 ASCII characters without < and >, "
                       "not starting with [");
     if (!is_text(conf->implementation, 200) || conf->implementation[0] == ' ')
-        conf_fault_in(c->faults, &implementation,
-                      "use up to 200 ASCII characters, not starting with a blank");
+        conf_fault_in(c->faults, &implementation, "use up to 200 ASCII characters, not starting with a blank");
     if (strpbrk(conf->users.default_domain, "/@ ") || conf->users.default_domain[0] == '.')
         conf_fault_in(c->faults, &domain, "no domain; write one such as example.org");
-    if (*conf->pop3.language == '\0' || !is_text(conf->pop3.language, 35) ||
-        strpbrk(conf->pop3.language, " *"))
-        conf_fault_in(c->faults, &language, "no language tag; write one such as en");
+}
+
+static void check_language(struct check *c)
+{
+    const char *tag = c->conf->pop3.language;
+    struct conf_spot at = spot("pop3", "language");
+    struct buf known = BUF(200);
+    bool ok = true;
+
+    for (size_t i = 0; i < TEXT_LANGS_N && ok; i++)
+        ok = buf_printf(&known, "%s%s", i ? ", " : "", text_langs[i].tag);
+    if (*tag == '*' || !text_lang_find(span_str(tag), NULL))
+        conf_fault_in(c->faults, &at, "\"%.40s\" is not spoken here; choose among %.*s", tag, (int)known.n,
+                      (const char *)known.p);
+    buf_free(&known);
 }
 
 static void check_mechanisms(struct check *c)
 {
-    static const char *const known[] = { "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS",
-                                         "SCRAM-SHA-1",        "EXTERNAL",      "PLAIN",
-                                         "LOGIN" };
     const struct strlist *list = &c->conf->auth.mechanisms;
     struct conf_spot at = spot("auth", "mechanisms");
+    struct buf known = BUF(400);
+    bool ok = true;
 
+    for (int i = 0; i < MECH_N && ok; i++)
+        ok = buf_printf(&known, "%s%s", i ? ", " : "", mechs[i].name);
     for (uint32_t i = 0; i < list->n; i++) {
-        bool found = false;
+        enum mech_id id = mech_find(span_str(list->v[i]));
 
-        for (size_t k = 0; k < sizeof known / sizeof *known; k++)
-            found = found || span_iis(span_str(list->v[i]), known[k]);
-        if (!found)
-            conf_fault_in(c->faults, &at,
-                          "\"%.40s\" is not known; choose among SCRAM-SHA-256-PLUS, SCRAM-SHA-256, "
-                          "SCRAM-SHA-1-PLUS, SCRAM-SHA-1, EXTERNAL, PLAIN, LOGIN",
-                          list->v[i]);
-        if (span_iis(span_str(list->v[i]), "EXTERNAL") && *c->conf->tls.client_ca == '\0')
-            conf_fault_in(c->faults, &at,
-                          "EXTERNAL needs client certificates; set tls.client_ca or remove it");
+        if (id == MECH_NONE)
+            conf_fault_in(c->faults, &at, "\"%.40s\" is not known; choose among %.*s", list->v[i], (int)known.n,
+                          (const char *)known.p);
+        if (id == MECH_EXTERNAL && *c->conf->tls.client_ca == '\0')
+            conf_fault_in(c->faults, &at, "EXTERNAL needs client certificates; set tls.client_ca or remove it");
     }
+    buf_free(&known);
 }
 
 void conf_check(const struct conf *conf, struct conf_faults *faults)
@@ -233,6 +232,7 @@ void conf_check(const struct conf *conf, struct conf_faults *faults)
     check_tls(&c);
     check_maildrop(&c);
     check_names(&c);
+    check_language(&c);
     check_mechanisms(&c);
     check_networks(&c, spot("auth", "throttle_exempt"), &conf->auth.throttle_exempt);
 }

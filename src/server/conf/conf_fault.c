@@ -47,8 +47,8 @@ void conf_faults_where(struct conf_faults *f, struct conf_where where)
     f->where[f->nwhere++] = where;
 }
 
-struct conf_where *conf_faults_find(const struct conf_faults *f, const char *section,
-                                    uint32_t instance, const char *name)
+struct conf_where *conf_faults_find(const struct conf_faults *f, const char *section, uint32_t instance,
+                                    const char *name)
 {
     for (size_t i = 0; i < f->nwhere; i++) {
         struct conf_where *w = &f->where[i];
@@ -57,6 +57,15 @@ struct conf_where *conf_faults_find(const struct conf_faults *f, const char *sec
             (name ? w->name && strcmp(w->name, name) == 0 : !w->name))
             return w;
     }
+    return NULL;
+}
+
+/* The first thing that is known to stand in a section. */
+static const struct conf_where *find_section(const struct conf_faults *f, const char *section, uint32_t instance)
+{
+    for (size_t i = 0; i < f->nwhere && *section; i++)
+        if (strcmp(f->where[i].section, section) == 0 && f->where[i].instance == instance)
+            return &f->where[i];
     return NULL;
 }
 
@@ -80,8 +89,7 @@ static int put_label(char text[TEXT_MAX], const struct conf_spot *spot, const ch
     if (spot->warning)
         n += snprintf(text, TEXT_MAX, "warning: ");
     if (*section && spot->title)
-        n += snprintf(text + n, TEXT_MAX - (size_t)n, "%.40s \"%.80s\"%s", section, spot->title,
-                      after);
+        n += snprintf(text + n, TEXT_MAX - (size_t)n, "%.40s \"%.80s\"%s", section, spot->title, after);
     else if (*section)
         n += snprintf(text + n, TEXT_MAX - (size_t)n, "%.40s%s", section, after);
     if (spot->row)
@@ -103,7 +111,7 @@ void conf_fault_in(struct conf_faults *f, const struct conf_spot *spot, const ch
     if (where && where->bad)
         return;
     if (!where && section)
-        where = conf_faults_find(f, section, spot->instance, NULL);
+        where = find_section(f, section, spot->instance);
     if (where)
         place = where->place;
     n = put_label(text, spot, section ? section : "");

@@ -40,12 +40,11 @@ uint32_t conf_faults_file(struct conf_faults *f, const char *path);
 
 /* Remembers where something is set; section and name are borrowed from tables. */
 void conf_faults_where(struct conf_faults *f, struct conf_where where);
-struct conf_where *conf_faults_find(const struct conf_faults *f, const char *section,
-                                    uint32_t instance, const char *name);
+struct conf_where *conf_faults_find(const struct conf_faults *f, const char *section, uint32_t instance,
+                                    const char *name);
 
-__attribute__((format(printf, 3, 4))) void conf_fault_at(struct conf_faults *f,
-                                                         struct conf_place place, const char *fmt,
-                                                         ...);
+__attribute__((format(printf, 3, 4))) void conf_fault_at(struct conf_faults *f, struct conf_place place,
+                                                         const char *fmt, ...);
 
 /* A fault of a setting: at its line, else at its section's, else of the file. The name of the setting is put
  * in front of the text; a NULL row means the file as a whole. */
@@ -56,8 +55,7 @@ struct conf_spot {
     const char *title; /* NULL in sections that are not repeated */
     bool warning;
 };
-__attribute__((format(printf, 3, 4))) void conf_fault_in(struct conf_faults *f,
-                                                         const struct conf_spot *spot,
+__attribute__((format(printf, 3, 4))) void conf_fault_in(struct conf_faults *f, const struct conf_spot *spot,
                                                          const char *fmt, ...);
 
 /* Appends the report, a line per fault: "FILE:LINE: text". False when something did not fit. */

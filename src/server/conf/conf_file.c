@@ -33,6 +33,7 @@ struct scan {
     struct conf_items *items;
     struct conf_faults *faults;
     uint32_t file;
+    struct span text;
     struct tolerated *v;
     size_t n;
     bool again;  /* something more is tolerated now: read again */
@@ -86,7 +87,34 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
     return 0;
 }
 
-/* Lists that were set to {} have no value that a callback could see. */
+static bool take_token(struct span *in, uint8_t c, uint32_t *line)
+{
+    while (in->n && (in->p[0] == ' ' || in->p[0] == '\t' || in->p[0] == '\n')) {
+        *line += in->p[0] == '\n';
+        span_take(in, 1);
+    }
+    return in->n && *span_take(in, 1).p == c;
+}
+
+/* The first line of the text where "name = {}" stands. */
+static uint32_t line_of_empty(const struct scan *s, const char *name, uint32_t otherwise)
+{
+    size_t n = strlen(name);
+    uint32_t line = 1;
+
+    for (size_t i = 0; i + n < s->text.n; i++) {
+        struct span rest = span_of(s->text.p + i + n, s->text.n - i - n);
+        uint32_t at = line;
+
+        line += s->text.p[i] == '\n';
+        if (memcmp(s->text.p + i, name, n) == 0 && take_token(&rest, '=', &at) && take_token(&rest, '{', &at) &&
+            take_token(&rest, '}', &at))
+            return at;
+    }
+    return otherwise;
+}
+
+/* Lists that were set to {} have no value that a callback could see: the text is searched for their line. */
 static void find_empty(struct scan *s, cfg_t *cfg)
 {
     for (cfg_opt_t *opt = cfg->opts; opt->name; opt++) {
@@ -99,9 +127,11 @@ static void find_empty(struct scan *s, cfg_t *cfg)
             .fresh = true,
         };
 
-        if (opt->type == CFGT_STR && (opt->flags & CFGF_MODIFIED) && opt->nvalues == 0 &&
-            conf_row_find(item.section, item.name))
-            conf_items_add(s->items, &item);
+        if (opt->type != CFGT_STR || !(opt->flags & CFGF_MODIFIED) || opt->nvalues ||
+            !conf_row_find(item.section, item.name))
+            continue;
+        item.place.line = line_of_empty(s, item.name, item.place.line);
+        conf_items_add(s->items, &item);
     }
 }
 
@@ -132,8 +162,7 @@ static int on_include(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
     struct conf_item item = { .kind = ITEM_INCLUDE, .place = place_of(s, cfg) };
 
     if (*section_name(cfg)) {
-        conf_fault_at(s->faults, item.place,
-                      "include cannot stand inside section %.60s; move it outside",
+        conf_fault_at(s->faults, item.place, "include cannot stand inside section %.60s; move it outside",
                       section_name(cfg));
         return 0;
     }
@@ -151,8 +180,8 @@ static bool tolerate(struct scan *s, const cfg_t *cfg, const char *name)
     if (s->n >= UNKNOWN_MAX)
         return false;
     s->v = mem_grow(s->v, s->n + 1, sizeof *s->v);
-    s->v[s->n++] = (struct tolerated){ mem_str(section_name(cfg)), mem_str(name), AS_VALUE,
-                                       (uint32_t)cfg->line, false };
+    s->v[s->n++] = (struct tolerated){ mem_str(section_name(cfg)), mem_str(name), AS_VALUE, (uint32_t)cfg->line,
+                                       false };
     s->again = true;
     return true;
 }
@@ -171,6 +200,7 @@ static bool reshape(struct scan *s, const char *section, const char *name, enum 
 
 static void broken(struct scan *s, const cfg_t *cfg, const char *what, const char *name)
 {
+    /* clang-format off */
     static const struct {
         const char *theirs, *ours;
     } texts[] = {
@@ -179,11 +209,12 @@ static void broken(struct scan *s, const cfg_t *cfg, const char *what, const cha
         { "missing title for section '%s'",
           "section %s needs a name in quotes between this word and \"{\"" },
         { "missing parenthesis for function '%s'", "\"%s\" must be followed by (\"PATH\")" },
-        { "unexpected closing brace", "this \"}\" closes nothing; remove it, or see whether a "
-                                      "section is closed too early%s" },
-        { "unexpected token '%s'", "unexpected \"%s\"; check quotes, braces and commas here and "
-                                   "in the line before" },
+        { "unexpected closing brace",
+          "this \"}\" closes nothing; remove it, or see whether a section is closed too early%s" },
+        { "unexpected token '%s'",
+          "unexpected \"%s\"; check quotes, braces and commas here and in the line before" },
     };
+    /* clang-format on */
 
     s->broken = true;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -215,8 +246,7 @@ static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
         if (tolerate(s, cfg, name))
             return;
     }
-    if (strcmp(fmt, "missing equal sign after option '%s'") == 0 &&
-        tolerated_find(s, section, name)) {
+    if (strcmp(fmt, "missing equal sign after option '%s'") == 0 && tolerated_find(s, section, name)) {
         if (reshape(s, section, name, AS_VALUE))
             return;
         s->broken = tolerated_find(s, section, name)->reported = true;
@@ -226,8 +256,7 @@ static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
                       name, section);
         return;
     }
-    if (strcmp(fmt, "missing opening brace for section '%s'") == 0 &&
-        reshape(s, section, name, AS_SECTION))
+    if (strcmp(fmt, "missing opening brace for section '%s'") == 0 && reshape(s, section, name, AS_SECTION))
         return;
     broken(s, cfg, fmt, name);
 }
@@ -267,8 +296,7 @@ static cfg_opt_t *section_options(struct scan *s, const char *section, size_t ro
 static cfg_opt_t section_option(struct scan *s, const char *name, bool titled)
 {
     size_t n;
-    cfg_opt_t opt = CFG_SEC(name, section_options(s, name, 0, &n),
-                            CFGF_MULTI | (titled ? CFGF_TITLE : CFGF_NONE));
+    cfg_opt_t opt = CFG_SEC(name, section_options(s, name, 0, &n), CFGF_MULTI | (titled ? CFGF_TITLE : CFGF_NONE));
 
     opt.validcb = on_section;
     opt.def.number = (long)(intptr_t)s;
@@ -304,7 +332,7 @@ static void report_unknown(struct scan *s)
         const struct tolerated *t = &s->v[i];
         struct conf_item item = {
             .kind = ITEM_UNKNOWN,
-            .place = { s->file, t->line },
+            .place = {s->file, t->line},
             .section = t->section,
             .name = t->name,
             .value = t->shape == AS_VALUE ? NULL : "{",
@@ -320,13 +348,17 @@ static void report_unknown(struct scan *s)
 
 bool conf_file_items(const char *path, struct conf_items *items, struct conf_faults *faults)
 {
-    struct scan s = { items, faults, conf_faults_file(faults, path), NULL, 0, false, false };
+    struct scan s = { .items = items, .faults = faults, .file = conf_faults_file(faults, path) };
     struct buf text = BUF(0);
     size_t start = items->n;
     bool ok = conf_source(path, &text, faults);
 
     text.cap += 64;
-    ok = ok && buf_put_str(&text, "\n" END_MARK " = 1\n") && buf_put(&text, "", 1);
+    s.text = buf_span(&text);
+    if (ok && text.n && text.p[text.n - 1] != '\n')
+        ok = buf_put_str(&text, "\n");
+    ok = ok && buf_put_str(&text, END_MARK " = 1\n") && buf_put(&text, "", 1);
+    s.text = span_of(text.p, s.text.n); /* it may have moved */
     do {
         cfg_t *cfg;
 

@@ -12,7 +12,7 @@ void conf_items_add(struct conf_items *items, const struct conf_item *item)
 {
     items->v = mem_grow(items->v, items->n + 1, sizeof *items->v);
     items->v[items->n++] = (struct conf_item){
-        item->kind,        item->place,       copy(item->section), copy(item->title),
+        item->kind,       item->place,       copy(item->section), copy(item->title),
         copy(item->name), copy(item->value), item->fresh,
     };
 }

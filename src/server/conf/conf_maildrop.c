@@ -39,9 +39,10 @@ static bool put_part(struct buf *path, struct span word, const struct parts *par
 
     if (span_is(word, "home")) {
         if (!home_is_safe(parts->home))
-            return err_set(e, FAULT_BAD, parts->home.n ? "home is no absolute path without \"..\""
-                                                       : "mail.maildrop wants {home}, and the user "
-                                                         "has none; set one or another maildrop");
+            return err_set(e, FAULT_BAD,
+                           parts->home.n ? "home is no absolute path without \"..\""
+                                         : "mail.maildrop wants {home}, and the user "
+                                           "has none; set one or another maildrop");
         return buf_put_span(path, parts->home) || err_set(e, FAULT_BAD, "maildrop path too long");
     }
     if (span_is(word, "user"))
@@ -51,8 +52,7 @@ static bool put_part(struct buf *path, struct span word, const struct parts *par
     else if (span_is(word, "domain"))
         part = parts->domain;
     else
-        return err_set(e, FAULT_BAD, "mail.maildrop: {%.*s} is not known", (int)word.n,
-                       (const char *)word.p);
+        return err_set(e, FAULT_BAD, "mail.maildrop: {%.*s} is not known", (int)word.n, (const char *)word.p);
     if (!part_is_safe(part))
         return err_set(e, FAULT_BAD, "the user's %.*s cannot be part of a path", (int)word.n,
                        (const char *)word.p);
@@ -71,8 +71,8 @@ static void split(struct span user, const char *default_domain, struct parts *pa
     }
 }
 
-bool conf_maildrop(const char *templ, struct span user, const char *default_domain,
-                   const char *home, struct buf *path, struct err *e)
+bool conf_maildrop(const char *templ, struct span user, const char *default_domain, const char *home,
+                   struct buf *path, struct err *e)
 {
     struct span rest = span_str(templ);
     struct parts parts = { .home = span_str(home ? home : "") };

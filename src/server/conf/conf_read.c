@@ -15,8 +15,7 @@ static char *beside(const char *file, const char *path)
     struct buf b = BUF(65536);
     char *joined;
 
-    if (*path == '/' || !slash || !buf_put(&b, file, (size_t)(slash - file) + 1) ||
-        !buf_put_str(&b, path)) {
+    if (*path == '/' || !slash || !buf_put(&b, file, (size_t)(slash - file) + 1) || !buf_put_str(&b, path)) {
         buf_free(&b);
         return mem_str(path);
     }
@@ -26,8 +25,7 @@ static char *beside(const char *file, const char *path)
 }
 
 /* Reads the file of an include item; its items are appended behind all others. */
-static bool include(const struct conf_item *item, struct conf_items *items,
-                    struct conf_faults *faults)
+static bool include(const struct conf_item *item, struct conf_items *items, struct conf_faults *faults)
 {
     struct conf_place place = item->place;
     char *path = beside(faults->files[place.file], item->value);

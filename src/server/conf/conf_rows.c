@@ -14,20 +14,21 @@ static const char *const level_words[] = { "error", "warning", "info", "debug", 
 static const char *const top_words[] = { "counts", "refused", NULL };
 
 const struct conf_section conf_sections[] = {
-    { "", false, "Settings outside of sections" },
-    { "listen", true, "A door: addresses and what is spoken there; one section for each kind of door" },
-    { "tls", false, "TLS for all doors" },
-    { "certificate", true, "A further certificate, chosen when the client names one of its hosts (SNI)" },
-    { "mail", false, "Where maildrops are and how sessions treat them" },
-    { "users", false, "Who may log in" },
-    { "auth", false, "How logins are checked and slowed down" },
-    { "pop3", false, "The protocol, and quirks for odd clients" },
-    { "limits", false, "Bounds that keep a flood from becoming an outage" },
-    { "workers", false, "The processes of the server" },
-    { "log", false, "The log" },
+    {"",             false, "Settings outside of sections"                                                 },
+    { "listen",      true,  "A door: addresses and what is spoken there; one section for each kind of door"},
+    { "tls",         false, "TLS for all doors"                                                            },
+    { "certificate", true,  "A further certificate, chosen when the client names one of its hosts (SNI)"   },
+    { "mail",        false, "Where maildrops are and how sessions treat them"                              },
+    { "users",       false, "Who may log in"                                                               },
+    { "auth",        false, "How logins are checked and slowed down"                                       },
+    { "pop3",        false, "The protocol, and quirks for odd clients"                                     },
+    { "limits",      false, "Bounds that keep a flood from becoming an outage"                             },
+    { "workers",     false, "The processes of the server"                                                  },
+    { "log",         false, "The log"                                                                      },
 };
 const size_t conf_sections_n = sizeof conf_sections / sizeof *conf_sections;
 
+/* clang-format off */
 /* One line per row, so that the table reads as one: the columns are
  * section, name, reload, offset, default (with range or words), sentence. */
 #define TOP(field)  offsetof(struct conf, field)
@@ -48,7 +49,6 @@ const size_t conf_sections_n = sizeof conf_sections / sizeof *conf_sections;
 
 enum { DAY = 86400, CORES = 1024 };
 
-/* clang-format off */
 const struct conf_row conf_rows[] = {
     TEXT("", "hostname", LIVE, TOP(hostname), "",
          "name of this server in greetings and APOP timestamps; empty = the system's own name"),
@@ -169,7 +169,7 @@ const struct conf_row conf_rows[] = {
     FLAG("pop3", "nul_as_80", LIVE, TOP(pop3.nul_as_80), "no",
          "quirk for old Outlook: send NUL octets as octet 0x80"),
     TEXT("pop3", "language", LIVE, TOP(pop3.language), "en",
-         "language of reply texts until a client chooses another (LANG): en or de"),
+         "language of reply texts until a client chooses another (LANG)"),
     WORD("pop3", "top_when_expire_0", LIVE, TOP(pop3.top_when_expire_0), "counts", top_words,
          "where retrieved messages are removed at QUIT: TOP of a whole message counts as RETR, or is refused"),
 

@@ -9,12 +9,12 @@ struct example {
 };
 
 static const struct example examples[] = {
-    { "listen", "pop3s", "address", "{\"[::]:995\"}" },
-    { "listen", "pop3s", "tls", "implicit" },
-    { "tls", NULL, "certificate", "\"/etc/ssl/mail/fullchain.pem\"" },
-    { "tls", NULL, "key", "\"/etc/ssl/mail/privkey.pem\"" },
-    { "mail", NULL, "maildrop", "\"/var/vmail/{domain}/{local}/Maildir\"" },
-    { "mail", NULL, "user", "\"vmail\"" },
+    {"listen",  "pop3s", "address",     "{\"[::]:995\"}"                         },
+    { "listen", "pop3s", "tls",         "implicit"                               },
+    { "tls",    NULL,    "certificate", "\"/etc/ssl/mail/fullchain.pem\""        },
+    { "tls",    NULL,    "key",         "\"/etc/ssl/mail/privkey.pem\""          },
+    { "mail",   NULL,    "maildrop",    "\"/var/vmail/{domain}/{local}/Maildir\""},
+    { "mail",   NULL,    "user",        "\"vmail\""                              },
 };
 
 enum { WIDTH = 96 };
@@ -45,8 +45,7 @@ static bool put_comment(struct buf *out, const char *indent, const char *text)
                 return false;
             column = 0;
         }
-        if (!(column ? buf_put_str(out, " ") : buf_printf(out, "%s# ", indent)) ||
-            !buf_put_span(out, word))
+        if (!(column ? buf_put_str(out, " ") : buf_printf(out, "%s# ", indent)) || !buf_put_span(out, word))
             return false;
         column += (column ? 1 : strlen(indent) + 2) + word.n;
     }
@@ -91,15 +90,13 @@ static bool put_section(struct buf *out, const struct conf_section *section, con
     if (!buf_put_str(out, "\n"))
         return false;
     if (*section->name) {
-        if (!put_comment(out, "", section->sentence) ||
-            !buf_printf(out, "%s%s ", off, section->name) ||
+        if (!put_comment(out, "", section->sentence) || !buf_printf(out, "%s%s ", off, section->name) ||
             (section->titled && !buf_printf(out, "\"%s\" ", instance ? instance : "NAME")) ||
             !buf_put_str(out, "{\n"))
             return false;
     }
     for (size_t i = 0; i < conf_rows_n; i++)
-        if (strcmp(conf_rows[i].section, section->name) == 0 &&
-            !put_row(out, &conf_rows[i], instance))
+        if (strcmp(conf_rows[i].section, section->name) == 0 && !put_row(out, &conf_rows[i], instance))
             return false;
     return *section->name == '\0' || buf_printf(out, "%s}\n", off);
 }

@@ -11,8 +11,7 @@ static bool put_quoted(struct buf *out, const char *text)
     if (!buf_put_str(out, "\""))
         return false;
     for (const char *c = text; *c; c++)
-        if (((*c == '"' || *c == '\\' || *c == '$') && !buf_put_str(out, "\\")) ||
-            !buf_put(out, c, 1))
+        if (((*c == '"' || *c == '\\' || *c == '$') && !buf_put_str(out, "\\")) || !buf_put(out, c, 1))
             return false;
     return buf_put_str(out, "\"");
 }
@@ -72,8 +71,7 @@ static bool show_open(struct show *s, const struct conf_row *row, const char *ti
     if (*row->section == '\0')
         return true;
     return buf_put_str(s->out, row->section) &&
-           (!title || (buf_put_str(s->out, " ") && put_quoted(s->out, title))) &&
-           buf_put_str(s->out, " {\n");
+           (!title || (buf_put_str(s->out, " ") && put_quoted(s->out, title))) && buf_put_str(s->out, " {\n");
 }
 
 static bool show_row(void *ctx, const struct conf_row *row, const char *title, void *base)
@@ -86,8 +84,7 @@ static bool show_row(void *ctx, const struct conf_row *row, const char *title, v
     if (s->only_changed && is_default(s, row, base))
         return true;
     return show_open(s, row, title, base) && buf_put_str(s->out, *row->section ? "    " : "") &&
-           buf_printf(s->out, "%s = ", row->name) && put_syntax(row, base, s->out) &&
-           buf_put_str(s->out, "\n");
+           buf_printf(s->out, "%s = ", row->name) && put_syntax(row, base, s->out) && buf_put_str(s->out, "\n");
 }
 
 static const char *reload_text(const struct conf_row *row)
@@ -106,14 +103,13 @@ static bool put_roff(struct buf *out, const char *text)
     return true;
 }
 
-static bool describe_man(const struct conf_row *row, const char *kind, const char *range,
-                         struct buf *out)
+static bool describe_man(const struct conf_row *row, const char *kind, const char *range, struct buf *out)
 {
     return buf_printf(out, ".TP\n\\fB%s\\fR = \\fI", row->name) && put_roff(out, kind) &&
            buf_put_str(out, "\\fR\n") && put_roff(out, row->sentence) && buf_put_str(out, ".\n") &&
            buf_put_str(out, "Default: ") && put_roff(out, *row->def ? row->def : "empty") &&
-           (*range == '\0' || (buf_put_str(out, "; range: ") && put_roff(out, range))) &&
-           buf_put_str(out, ".") && buf_put_str(out, reload_text(row)) && buf_put_str(out, "\n");
+           (*range == '\0' || (buf_put_str(out, "; range: ") && put_roff(out, range))) && buf_put_str(out, ".") &&
+           buf_put_str(out, reload_text(row)) && buf_put_str(out, "\n");
 }
 
 static bool describe_row(const struct conf_row *row, bool as_man, struct buf *out)
@@ -127,9 +123,8 @@ static bool describe_row(const struct conf_row *row, bool as_man, struct buf *ou
         ok = describe_man(row, (const char *)kind.p, (const char *)range.p, out);
     else if (ok)
         ok = buf_printf(out, "%-31.*s %-27s %-22s %s%s%s%s\n", (int)name.n, (const char *)name.p,
-                        (const char *)kind.p, *row->def ? row->def : "-", row->sentence,
-                        row->max ? " (" : "", row->max ? (const char *)range.p : "",
-                        row->max ? ")" : "");
+                        (const char *)kind.p, *row->def ? row->def : "-", row->sentence, row->max ? " (" : "",
+                        row->max ? (const char *)range.p : "", row->max ? ")" : "");
     buf_free(&kind);
     buf_free(&range);
     buf_free(&name);

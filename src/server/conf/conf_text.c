@@ -91,8 +91,8 @@ static bool put_row(void *ctx, const struct conf_row *row, const char *title, vo
             return false;
     }
     w->last = base;
-    return buf_printf(w->out, "%s.%s=", row->section, row->name) &&
-           put_value(row, base, w->out) && buf_put_str(w->out, "\n");
+    return buf_printf(w->out, "%s.%s=", row->section, row->name) && put_value(row, base, w->out) &&
+           buf_put_str(w->out, "\n");
 }
 
 /* The rest of a line that starts with name, "." or "=" and so on put together by the caller. */
@@ -192,23 +192,20 @@ static bool parse(struct span text, struct conf *conf)
     uint64_t listens, certificates;
     struct span rest;
 
-    if (!take_line(&r.in, "restante-conf 1", &rest) || rest.n ||
-        !take_line(&r.in, "file=", &rest))
+    if (!take_line(&r.in, "restante-conf 1", &rest) || rest.n || !take_line(&r.in, "file=", &rest))
         return false;
     free(conf->file);
     conf->file = take_escaped(rest);
     return conf->file && take_count(&r.in, "listen=", &listens) &&
-           take_count(&r.in, "certificate=", &certificates) &&
-           take_names(conf, r.in, listens, certificates) && conf_each(conf, take_row, &r) &&
-           take_line(&r.in, "end", &rest) && rest.n == 0 && r.in.n == 0;
+           take_count(&r.in, "certificate=", &certificates) && take_names(conf, r.in, listens, certificates) &&
+           conf_each(conf, take_row, &r) && take_line(&r.in, "end", &rest) && rest.n == 0 && r.in.n == 0;
 }
 
 bool conf_put_text(const struct conf *conf, struct buf *out)
 {
     struct writer w = { out, NULL };
 
-    return buf_put_str(out, head) && buf_put_str(out, "file=") &&
-           put_escaped(out, span_str(conf->file)) &&
+    return buf_put_str(out, head) && buf_put_str(out, "file=") && put_escaped(out, span_str(conf->file)) &&
            buf_printf(out, "\nlisten=%u\ncertificate=%u\n", conf->nlisten, conf->ncertificate) &&
            conf_each((struct conf *)(uintptr_t)conf, put_row, &w) && buf_put_str(out, "end\n");
 }

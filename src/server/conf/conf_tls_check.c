@@ -23,13 +23,11 @@ static FILE *open_pem(struct conf_faults *faults, const struct conf_spot *at, co
     FILE *f = fopen(path, "re");
 
     if (!f)
-        conf_fault_in(faults, at, "%.200s: %s; check the path, or run this as root", path,
-                      strerror(errno));
+        conf_fault_in(faults, at, "%.200s: %s; check the path, or run this as root", path, strerror(errno));
     return f;
 }
 
-static X509 *read_certificate(struct conf_faults *faults, const struct conf_spot *at,
-                              const char *path)
+static X509 *read_certificate(struct conf_faults *faults, const struct conf_spot *at, const char *path)
 {
     FILE *f = open_pem(faults, at, path);
     X509 *x = f ? PEM_read_X509(f, NULL, NULL, NULL) : NULL;
@@ -81,8 +79,8 @@ static void check_dates(struct conf_faults *faults, struct conf_spot at, const X
         conf_fault_in(faults, &at, "the certificate is not valid yet; check the clock");
 }
 
-static void check_pair(struct conf_faults *faults, struct conf_spot cert_at,
-                       struct conf_spot key_at, const char *cert_path, const char *key_path)
+static void check_pair(struct conf_faults *faults, struct conf_spot cert_at, struct conf_spot key_at,
+                       const char *cert_path, const char *key_path)
 {
     X509 *x = read_certificate(faults, &cert_at, cert_path);
     EVP_PKEY *key = read_key(faults, &key_at, key_path);
@@ -106,8 +104,7 @@ static void check_certificates(const struct conf *conf, struct conf_faults *faul
     struct conf_spot ca = spot("tls", "client_ca"), crl = spot("tls", "client_crl");
 
     if (*conf->tls.certificate)
-        check_pair(faults, spot("tls", "certificate"), spot("tls", "key"), conf->tls.certificate,
-                   conf->tls.key);
+        check_pair(faults, spot("tls", "certificate"), spot("tls", "key"), conf->tls.certificate, conf->tls.key);
     for (uint32_t i = 0; i < conf->ncertificate; i++) {
         struct conf_spot cert = spot("certificate", "certificate"), key = spot("certificate", "key");
 
@@ -118,15 +115,13 @@ static void check_certificates(const struct conf *conf, struct conf_faults *faul
     if (*conf->tls.client_ca)
         X509_free(read_certificate(faults, &ca, conf->tls.client_ca));
     if (*conf->tls.client_crl && access(conf->tls.client_crl, R_OK) != 0)
-        conf_fault_in(faults, &crl, "%.200s: %s; check the path", conf->tls.client_crl,
-                      strerror(errno));
+        conf_fault_in(faults, &crl, "%.200s: %s; check the path", conf->tls.client_crl, strerror(errno));
 }
 
 static void check_user(struct conf_faults *faults, struct conf_spot at, const char *name)
 {
     if (*name && !getpwnam(name))
-        conf_fault_in(faults, &at, "there is no system user \"%.60s\"; create it or name another",
-                      name);
+        conf_fault_in(faults, &at, "there is no system user \"%.60s\"; create it or name another", name);
 }
 
 void conf_check_site(const struct conf *conf, struct conf_faults *faults)
@@ -137,8 +132,8 @@ void conf_check_site(const struct conf *conf, struct conf_faults *faults)
     check_certificates(conf, faults);
     users.warning = true;
     if (access(conf->users.file, R_OK) != 0)
-        conf_fault_in(faults, &users, "%.200s: %s; nobody can log in until it can be read",
-                      conf->users.file, strerror(errno));
+        conf_fault_in(faults, &users, "%.200s: %s; nobody can log in until it can be read", conf->users.file,
+                      strerror(errno));
     check_user(faults, spot("mail", "user"), conf->mail.user);
     if (*conf->mail.group && !getgrnam(conf->mail.group))
         conf_fault_in(faults, &group, "there is no system group \"%.60s\"; create it or name another",

@@ -14,7 +14,11 @@ struct unit {
 
 /* Longest first: values are printed in the largest unit that divides them. */
 static const struct unit units[] = {
-    { "d", 86400000 }, { "h", 3600000 }, { "m", 60000 }, { "s", 1000 }, { "ms", 1 },
+    {"d",   86400000},
+    { "h",  3600000 },
+    { "m",  60000   },
+    { "s",  1000    },
+    { "ms", 1       },
 };
 
 static void *field(const struct conf_row *row, void *base)
@@ -38,16 +42,13 @@ static bool put_time(uint64_t ms, struct buf *out)
 static bool put_number(const struct conf_row *row, uint32_t v, struct buf *out)
 {
     switch (row->type) {
-    case ROW_TIME:
-        return put_time((uint64_t)v * 1000, out);
-    case ROW_TIME_MS:
-        return put_time(v, out);
+    case ROW_TIME: return put_time((uint64_t)v * 1000, out);
+    case ROW_TIME_MS: return put_time(v, out);
     case ROW_DAYS:
         if (v == UINT32_MAX)
             return buf_put_str(out, "never");
         return buf_printf(out, v ? "%ud" : "%u", v);
-    default:
-        return buf_printf(out, "%u", v);
+    default: return buf_printf(out, "%u", v);
     }
 }
 
@@ -71,8 +72,7 @@ static bool out_of_range(const struct conf_row *row, const char *text, struct er
     struct buf range = BUF(80);
 
     if (conf_row_range(row, &range))
-        err_set(e, FAULT_BAD, "\"%.60s\" is out of range; choose %.*s", text, (int)range.n,
-                (const char *)range.p);
+        err_set(e, FAULT_BAD, "\"%.60s\" is out of range; choose %.*s", text, (int)range.n, (const char *)range.p);
     buf_free(&range);
     return false;
 }
@@ -137,8 +137,7 @@ static bool set_word(const struct conf_row *row, uint32_t *v, const char *text, 
         }
     }
     if (conf_row_kind(row, &all))
-        err_set(e, FAULT_BAD, "\"%.60s\" is not known here; choose %.*s", text, (int)all.n,
-                (const char *)all.p);
+        err_set(e, FAULT_BAD, "\"%.60s\" is not known here; choose %.*s", text, (int)all.n, (const char *)all.p);
     buf_free(&all);
     return false;
 }
@@ -157,20 +156,14 @@ bool conf_row_set(const struct conf_row *row, void *base, const char *text, stru
 {
     switch (row->type) {
     case ROW_TEXT:
-    case ROW_PATH:
-        return set_text(field(row, base), text, e);
-    case ROW_FLAG:
-        return set_flag(field(row, base), text, e);
-    case ROW_WORD:
-        return set_word(row, field(row, base), text, e);
+    case ROW_PATH: return set_text(field(row, base), text, e);
+    case ROW_FLAG: return set_flag(field(row, base), text, e);
+    case ROW_WORD: return set_word(row, field(row, base), text, e);
     case ROW_TIME:
-    case ROW_TIME_MS:
-        return set_time(row, field(row, base), text, e);
+    case ROW_TIME_MS: return set_time(row, field(row, base), text, e);
     case ROW_NUMBER:
-    case ROW_DAYS:
-        return set_number(row, field(row, base), text, e);
-    case ROW_LIST:
-        break;
+    case ROW_DAYS: return set_number(row, field(row, base), text, e);
+    case ROW_LIST: break;
     }
     return err_set(e, FAULT_BAD, "a list; write {\"one\", \"two\"}");
 }
@@ -217,19 +210,14 @@ bool conf_row_put(const struct conf_row *row, const void *base, struct buf *out)
 
     switch (row->type) {
     case ROW_TEXT:
-    case ROW_PATH:
-        return buf_put_str(out, *(char *const *)at);
-    case ROW_FLAG:
-        return buf_put_str(out, *(const bool *)at ? "yes" : "no");
-    case ROW_WORD:
-        return buf_put_str(out, row->words[*(const uint32_t *)at]);
+    case ROW_PATH: return buf_put_str(out, *(char *const *)at);
+    case ROW_FLAG: return buf_put_str(out, *(const bool *)at ? "yes" : "no");
+    case ROW_WORD: return buf_put_str(out, row->words[*(const uint32_t *)at]);
     case ROW_NUMBER:
     case ROW_TIME:
     case ROW_TIME_MS:
-    case ROW_DAYS:
-        return put_number(row, *(const uint32_t *)at, out);
-    case ROW_LIST:
-        break;
+    case ROW_DAYS: return put_number(row, *(const uint32_t *)at, out);
+    case ROW_LIST: break;
     }
     return false;
 }
@@ -245,10 +233,8 @@ bool conf_row_same(const struct conf_row *row, const void *a, const void *b)
 
     switch (row->type) {
     case ROW_TEXT:
-    case ROW_PATH:
-        return strcmp(*(char *const *)x, *(char *const *)y) == 0;
-    case ROW_FLAG:
-        return *(const bool *)x == *(const bool *)y;
+    case ROW_PATH: return strcmp(*(char *const *)x, *(char *const *)y) == 0;
+    case ROW_FLAG: return *(const bool *)x == *(const bool *)y;
     case ROW_LIST: {
         const struct strlist *l = x, *m = y;
 
@@ -257,8 +243,7 @@ bool conf_row_same(const struct conf_row *row, const void *a, const void *b)
                 return false;
         return l->n == m->n;
     }
-    default:
-        return *(const uint32_t *)x == *(const uint32_t *)y;
+    default: return *(const uint32_t *)x == *(const uint32_t *)y;
     }
 }
 
@@ -278,8 +263,7 @@ bool conf_row_range(const struct conf_row *row, struct buf *out)
 {
     if (row->max == 0)
         return false;
-    return put_number(row, row->min, out) && buf_put_str(out, " to ") &&
-           put_number(row, row->max, out) &&
+    return put_number(row, row->min, out) && buf_put_str(out, " to ") && put_number(row, row->max, out) &&
            (row->type != ROW_DAYS || buf_put_str(out, ", or never"));
 }
 

@@ -165,6 +165,7 @@ bool conn_start_tls(struct conn *c)
 /* The handshake, as far as it goes. */
 static void shake(struct conn *c)
 {
+    const char *reason;
     char text[160];
     int rc;
 
@@ -180,7 +181,8 @@ static void shake(struct conn *c)
         conn_begin_pop3(c);
         return;
     }
-    snprintf(text, sizeof text, "%s", ERR_reason_error_string(ERR_peek_last_error()) ?: "connection lost");
+    reason = ERR_reason_error_string(ERR_peek_last_error());
+    snprintf(text, sizeof text, "%s", reason ? reason : "connection lost");
     if (tls_result(c, rc) == IO_AGAIN) {
         conn_watch(c);
         return;

@@ -14,7 +14,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { MARKS_INLINE = 16384 }; /* octets of marks that travel in the message itself */
+enum { CHALLENGE_MAX = 16384, MARKS_INLINE = 16384 }; /* octets of marks that travel in the message itself */
 
 /* Fills what every login message says about the connection. */
 static void describe(const struct conn *c, struct msg *m)
@@ -74,8 +74,10 @@ bool conn_request_login(struct conn *c, const struct request *r)
 
     if (!c->front->auth || !send_login(c, r))
         return false;
-    if (!c->login)
+    if (!c->login) {
         c->login = mem_zero(1, sizeof *c->login);
+        c->login->challenge = BUF(CHALLENGE_MAX);
+    }
     if (r->kind == REQ_PASS || r->kind == REQ_APOP)
         c->login->mech = MECH_NONE, c->login->how = how[r->kind];
     else if (r->kind == REQ_SASL)
@@ -96,6 +98,7 @@ static void login_free(struct conn *c)
         return;
     if (l->has_listing)
         index_reader_close(&l->listing);
+    buf_free(&l->challenge);
     free(l->user);
     free(l->marks);
     free(l);
@@ -203,7 +206,12 @@ void front_on_auth(void *ctx, struct channel *ch, struct msg *m)
         return;
     }
     if (m->type == MSG_CHALLENGE) {
-        engine_challenge(&c->engine, m->data);
+        buf_free(&c->login->challenge); /* kept: a client that does not read makes it wait */
+        if (!buf_put_span(&c->login->challenge, m->data)) {
+            refuse(c, RC_SYS_TEMP);
+            return;
+        }
+        engine_challenge(&c->engine, buf_span(&c->login->challenge));
     } else {
         counters_add(f->counters, f->id, CNT_LOGIN_FAILURES, 1);
         login_free(c);

@@ -104,6 +104,7 @@ struct login {
     bool asked;                  /* auth knows of it */
     bool granted;                /* auth said yes: it must hear of the end */
     bool opened;                 /* the store may hold a maildrop for it: it must be closed */
+    struct buf challenge;        /* on its way to the client */
     const char *how;             /* "USER", "APOP" or the mechanism, for the log */
     uint8_t *marks;              /* deleted, then retrieved */
     struct drop_view view;

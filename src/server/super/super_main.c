@@ -308,7 +308,7 @@ int main(int argc, char **argv)
             fputs(usage, stdout);
             return 0;
         case 'V':
-            puts("restanted " VERSION);
+            puts("restanted " RESTANTE_VERSION);
             return 0;
         default:
             fputs(usage, stderr);

@@ -207,7 +207,7 @@ void super_check_ready(struct super *s)
         if (s->front[i].state != WK_READY)
             return;
     s->announced = true;
-    event(LOG_INFO, "ready", F_STR("version", VERSION), F_U64("fronts", s->nfronts),
+    event(LOG_INFO, "ready", F_STR("version", RESTANTE_VERSION), F_U64("fronts", s->nfronts),
           F_U64("hashers", s->nhashers), F_U64("listeners", s->nlistener),
           F_STR("tls", s->tls_fd >= 0 ? "yes" : "no"));
     super_notify("READY=1");

@@ -1,5 +1,5 @@
-/* uid.c - which UIDL each message has: see uid.h. */
-#include "store/uid.h"
+/* mduid.c - which UIDL each message has: see mduid.h. */
+#include "store/mduid.h"
 
 #include "base/num.h"
 
@@ -74,21 +74,21 @@ static bool give_own(struct taken *t, uint32_t i)
 
     if (m->uid_octets || (mdname_is_uid(base) && claim(t, i, m->name_at, base.n, true)))
         return true;
-    if (!buf_reserve(&l->text, UID_HASH_OCTETS))
+    if (!buf_reserve(&l->text, MDUID_HASH_OCTETS))
         return false;
     for (uint64_t salt = 0, n = 0;; n++) {
-        uid_hash(mdlist_base(l, m), salt, l->text.p + at);
-        if (claim(t, i, at, UID_HASH_OCTETS, true))
+        mduid_hash(mdlist_base(l, m), salt, l->text.p + at);
+        if (claim(t, i, at, MDUID_HASH_OCTETS, true))
             break;
         /* The hash of a base is taken only by a twin that could not be renamed (or by an import): tell them
          * apart by what else lasts. */
         salt = (uint64_t)m->mtime_ns * 31 + m->size * 7 + 1 + n;
     }
-    l->text.n += UID_HASH_OCTETS;
+    l->text.n += MDUID_HASH_OCTETS;
     return true;
 }
 
-void uid_hash(struct span base, uint64_t salt, uint8_t uid[UID_HASH_OCTETS])
+void mduid_hash(struct span base, uint64_t salt, uint8_t uid[MDUID_HASH_OCTETS])
 {
     uint8_t input[MDNAME_MAX + 9] = { 0 }, sum[EVP_MAX_MD_SIZE];
     size_t n = base.n < MDNAME_MAX ? base.n : MDNAME_MAX;
@@ -103,10 +103,10 @@ void uid_hash(struct span base, uint64_t salt, uint8_t uid[UID_HASH_OCTETS])
     if (EVP_Digest(input, n, sum, NULL, EVP_sha256(), NULL) != 1)
         abort(); /* out of memory, or a library without SHA-256 */
     memcpy(uid, "h-", 2);
-    hex_put(uid + 2, span_of(sum, (UID_HASH_OCTETS - 2) / 2));
+    hex_put(uid + 2, span_of(sum, (MDUID_HASH_OCTETS - 2) / 2));
 }
 
-bool uid_assign(struct mdlist *l, const struct uidmap *map)
+bool mduid_assign(struct mdlist *l, const struct uidmap *map)
 {
     struct taken t = { l, NULL, 15 };
     bool ok = true;

@@ -1,0 +1,189 @@
+/* auth_site.c - what follows from the configuration and the users file: mechanisms, owners, exempt networks.
+ *
+ * Does not know: attempts.
+ */
+#include "server/auth/auth_worker.h"
+
+#include "base/log.h"
+#include "sasl/prep.h"
+
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+
+static void log_faults(const struct buf *report, enum log_level level)
+{
+    struct span rest = buf_span(report);
+
+    while (rest.n) {
+        struct span line = span_until(&rest, '\n');
+
+        if (line.n)
+            event(level, "users-fault", F_SPAN("text", line));
+    }
+}
+
+/* SCRAM is offered when every account that can log in at all can use it; APOP accounts use nothing else. */
+static bool all_have(const struct users_summary *s, enum scram_hash hash)
+{
+    return s->scram[hash] + s->apop >= s->enabled;
+}
+
+static uint32_t named(const struct conf *conf)
+{
+    uint32_t mask = 0;
+
+    for (uint32_t i = 0; i < conf->auth.mechanisms.n; i++) {
+        enum mech_id mech = mech_find(span_str(conf->auth.mechanisms.v[i]));
+
+        if (mech < MECH_N)
+            mask |= MECH_BIT(mech);
+    }
+    return mask;
+}
+
+static uint32_t choose_mechs(const struct auth *w)
+{
+    const struct users_summary *s = users_summary(users_file_table(w->users));
+    uint32_t external = w->conf->tls.client_ca[0] ? MECH_BIT(MECH_EXTERNAL) : 0;
+    uint32_t mask = MECH_BIT(MECH_PLAIN) | MECH_BIT(MECH_LOGIN) | external;
+
+    if (w->conf->auth.mechanisms.n)
+        return named(w->conf) & (external | ~MECH_BIT(MECH_EXTERNAL));
+    if (all_have(s, SCRAM_SHA_256))
+        mask |= MECH_BIT(MECH_SCRAM_SHA_256) | MECH_BIT(MECH_SCRAM_SHA_256_PLUS);
+    if (all_have(s, SCRAM_SHA_1))
+        mask |= MECH_BIT(MECH_SCRAM_SHA_1) | MECH_BIT(MECH_SCRAM_SHA_1_PLUS);
+    return mask;
+}
+
+void site_tell_mechs(struct auth *w, struct channel *front)
+{
+    struct msg m;
+
+    msg_init(&m, MSG_MECHS, 0);
+    m.number = w->mechs;
+    channel_send(front, &m);
+}
+
+static void update_mechs(struct auth *w)
+{
+    uint32_t mechs_now = choose_mechs(w);
+
+    if (mechs_now == w->mechs)
+        return;
+    w->mechs = mechs_now;
+    for (uint32_t i = 0; i < AUTH_FRONTS; i++)
+        if (w->front[i])
+            site_tell_mechs(w, w->front[i]);
+}
+
+static void look(struct auth *w, bool force)
+{
+    struct buf report = BUF(AUTH_ERROR_MAX);
+    const char *path = users_file_path(w->users);
+
+    switch (users_file_look(w->users, uv_now(w->loop), force, &report)) {
+    case USERS_NEW:
+        log_faults(&report, LOG_WARNING);
+        event(LOG_INFO, "users-loaded", F_STR("file", path),
+              F_U64("accounts", users_count(users_file_table(w->users))));
+        w->users_ok = true;
+        update_mechs(w);
+        break;
+    case USERS_BROKEN:
+        log_faults(&report, LOG_ERROR);
+        event(LOG_ERROR, "users-broken", F_STR("file", path),
+              F_STR("effect", w->users_ok ? "old-accounts-stay" : "nobody-can-log-in"));
+        break;
+    default:
+        break;
+    }
+    buf_wipe(&report);
+}
+
+void site_look(struct auth *w)
+{
+    look(w, false);
+}
+
+/* mail.user and mail.group as numbers; 0 = not given or not known. */
+static void find_default_owner(struct auth *w)
+{
+    struct passwd pw, *user = NULL;
+    struct group gr, *group = NULL;
+    char room[8192];
+
+    w->default_uid = w->default_gid = 0;
+    if (!w->root || !w->conf->mail.user[0])
+        return;
+    if (getpwnam_r(w->conf->mail.user, &pw, room, sizeof room, &user) == 0 && user) {
+        w->default_uid = user->pw_uid;
+        w->default_gid = user->pw_gid;
+    } else {
+        event(LOG_ERROR, "mail-user-unknown", F_STR("user", w->conf->mail.user));
+    }
+    if (w->conf->mail.group[0] &&
+        getgrnam_r(w->conf->mail.group, &gr, room, sizeof room, &group) == 0 && group)
+        w->default_gid = group->gr_gid;
+}
+
+static void parse_exempt(struct auth *w)
+{
+    const struct strlist *list = &w->conf->auth.throttle_exempt;
+
+    free(w->exempt);
+    w->exempt = mem_zero(list->n, sizeof *w->exempt);
+    w->nexempt = 0;
+    for (uint32_t i = 0; i < list->n; i++)
+        w->nexempt += net_block_parse(list->v[i], &w->exempt[w->nexempt]);
+}
+
+void site_apply(struct auth *w, struct conf **conf, bool first)
+{
+    bool moved = first || strcmp(w->conf->users.file, (*conf)->users.file) != 0;
+
+    conf_free(&w->conf);
+    w->conf = *conf;
+    *conf = NULL;
+    log_open("auth", 2, (enum log_level)w->conf->log.level);
+    throttle_set(w->throttle, w->conf->auth.throttle_free, w->conf->auth.throttle_max_s * 1000);
+    parse_exempt(w);
+    find_default_owner(w);
+    if (moved) {
+        users_file_free(&w->users);
+        w->users = users_file_new(w->conf->users.file);
+        w->users_ok = w->conf->users.file[0] == '\0'; /* no file: nobody exists, and that is no fault */
+    }
+    look(w, true);
+    update_mechs(w);
+}
+
+bool site_exempt(const struct auth *w, const struct net_addr *addr)
+{
+    for (uint32_t i = 0; i < w->nexempt; i++)
+        if (net_block_has(&w->exempt[i], addr))
+            return true;
+    return false;
+}
+
+const struct users_entry *site_find(const struct auth *w, struct span name)
+{
+    return users_find(users_file_table(w->users), name, w->conf->users.default_domain);
+}
+
+bool site_is_master(const struct auth *w, const struct users_entry *entry)
+{
+    const struct strlist *list = &w->conf->users.masters;
+
+    for (uint32_t i = 0; i < list->n; i++) {
+        struct buf name = BUF(1024);
+        bool is = sasl_prep(span_str(list->v[i]), PREP_QUERY, &name) &&
+                  site_find(w, buf_span(&name)) == entry;
+
+        buf_free(&name);
+        if (is)
+            return true;
+    }
+    return false;
+}
