@@ -110,7 +110,8 @@ static bool read_both(struct mdlist *l, const struct mddir *d, bool *calm, struc
             *calm = false;
     l->new_mtime_ns = md_mtime_ns(&before[MD_NEW]);
     l->cur_mtime_ns = md_mtime_ns(&before[MD_CUR]);
-    qsort_r(l->v, l->n, sizeof *l->v, compare_base, l);
+    if (l->n)
+        qsort_r(l->v, l->n, sizeof *l->v, compare_base, l);
     return true;
 }
 

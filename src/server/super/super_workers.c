@@ -18,7 +18,7 @@ enum { SUPERVISOR_FD = 3, YOUNG_MS = 5000, BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS 
 
 static bool spawn(struct super_worker *w);
 
-/* The program of a role: beside our own executable (also one folder down, as in a build tree), else installed. */
+/* The program of a role: beside our own executable (also in auth/ below it, as in a build tree), else installed. */
 static bool program_path(const struct super *s, enum role role, char path[512])
 {
     const char *name = role_name(role);
@@ -26,7 +26,7 @@ static bool program_path(const struct super *s, enum role role, char path[512])
     snprintf(path, 512, "%s/restante-%s", s->dir, name);
     if (access(path, X_OK) == 0)
         return true;
-    snprintf(path, 512, "%s/%s/restante-%s", s->dir, name, name);
+    snprintf(path, 512, "%s/auth/restante-%s", s->dir, name);
     if (access(path, X_OK) == 0)
         return true;
     snprintf(path, 512, LIBEXECDIR "/restante-%s", name);
