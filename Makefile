@@ -70,8 +70,9 @@ fuzz: deps-test
 	    echo "$$target: $(FUZZ_SECONDS) s"; \
 	    $$target -max_total_time=$(FUZZ_SECONDS) -print_final_stats=0 || exit 1; done
 
-install: all
-	DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild
+install: $(BUILD)/build.ninja
+	meson configure $(BUILD) --prefix $(PREFIX) --sysconfdir $(SYSCONFDIR)
+	DESTDIR=$(DESTDIR) meson install -C $(BUILD)
 
 format:
 	clang-format -i $$(git ls-files 'src/*.[ch]' 'tests/*.[ch]' 'bench/*.[ch]')

@@ -184,22 +184,20 @@ def layer_of(name):
     return parts[1] if len(parts) > 2 and parts[0] == "src" else None
 
 
-def objects(build):
-    """{object file: source path below the root, or None} of a Meson build directory."""
+def objects(build, root):
+    """{object file: source path below the root, or None} of a Meson build directory. Meson writes a source
+    in a folder below its build file as "folder_name.c" and one above it as ".._name.c"."""
     found = {}
     for path in sorted(Path(build).rglob("*.o")):
         parts = path.relative_to(build).parts
         folder = next((i for i, part in enumerate(parts) if part.endswith(".p")), None)
         if folder is None:
             continue
-        stem = path.name[:-2]
-        top = parts[0] if parts[0] in ("src", "tests", "bench") else None
-        if stem.startswith(".._"):  # Meson names a source above its folder so
-            source = re.sub(r"^(?:\.\._)+", "", stem).replace("_", "/", 1)
-            source = source if source.startswith(("src/", "tests/")) else None
-        else:
-            source = "/".join(parts[:folder] + (stem,)) if top else None
-        found[path] = source
+        stem, base = path.name[:-2], list(parts[:folder])
+        while stem.startswith(".._"):
+            stem, base = stem[3:], base[:-1]
+        names = ["/".join(base + [stem.replace("_", "/", n)]) for n in range(stem.count("_") + 1)]
+        found[path] = next((name for name in names if (root / name).is_file()), None)
     return found
 
 

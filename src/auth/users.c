@@ -305,10 +305,9 @@ bool users_parse(struct span text, const char *path, struct users **table, struc
     return make(copy, text.n, &r, table);
 }
 
-bool users_load(const char *path, struct users **table, struct buf *report)
+bool users_load_fd(int fd, const char *path, struct users **table, struct buf *report)
 {
     struct users_report r = { .path = path, .out = report };
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     struct stat st;
     char *text;
     size_t n = 0;
@@ -316,21 +315,17 @@ bool users_load(const char *path, struct users **table, struct buf *report)
 
     if (fd < 0 || fstat(fd, &st) != 0) {
         users_error(&r, "%s; make it with \"restantectl user add\" or correct users.file", strerror(errno));
-        if (fd >= 0)
-            close(fd);
         return false;
     }
     if (!S_ISREG(st.st_mode) || st.st_size > USERS_MAX_FILE) {
         users_error(&r, "not a regular file, or larger than 1 GiB");
-        close(fd);
         return false;
     }
     if (st.st_mode & S_IRWXO)
         users_warn(&r, "everybody on this machine may read the file; chmod o= it");
     text = mem_new((size_t)st.st_size + 1);
-    while (n < (size_t)st.st_size && (got = read(fd, text + n, (size_t)st.st_size - n)) > 0)
+    while (n < (size_t)st.st_size && (got = pread(fd, text + n, (size_t)st.st_size - n, (off_t)n)) > 0)
         n += (size_t)got;
-    close(fd);
     text[n] = '\0';
     if (got < 0) {
         users_error(&r, "reading: %s", strerror(errno));
@@ -338,4 +333,14 @@ bool users_load(const char *path, struct users **table, struct buf *report)
         return false;
     }
     return make(text, n, &r, table);
+}
+
+bool users_load(const char *path, struct users **table, struct buf *report)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    bool ok = users_load_fd(fd, path, table, report);
+
+    if (fd >= 0)
+        close(fd);
+    return ok;
 }

@@ -59,6 +59,8 @@ void users_entry_init(struct users_entry *entry);
  * NULL): all of them at once. False when any of them is an error; warnings ("PATH:LINE: warning: …") are
  * reported and the table is made all the same. To list the users: users_load, users_count, users_at. */
 bool users_load(const char *path, struct users **table, struct buf *report);
+/* The same from an open descriptor (read from its beginning, not closed); path is for messages. */
+bool users_load_fd(int fd, const char *path, struct users **table, struct buf *report);
 bool users_parse(struct span text, const char *path, struct users **table, struct buf *report);
 void users_free(struct users **table);
 

@@ -1,8 +1,10 @@
 /* users_file.c - noticing a changed users file: see users_file.h. */
 #include "auth/users_file.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* What tells one version of a file from another. rename() brings another inode, an editor another time. */
 struct version {
@@ -15,7 +17,8 @@ struct users_file {
     struct users *table;
     struct version seen;
     uint64_t looked_ms;
-    bool ever;
+    bool ever, given;
+    int fd;
 };
 
 struct users_file *users_file_new(const char *path)
@@ -23,6 +26,7 @@ struct users_file *users_file_new(const char *path)
     struct users_file *f = mem_zero(1, sizeof *f);
 
     f->path = mem_str(path);
+    f->fd = -1;
     users_parse(span_of("", 0), path, &f->table, NULL);
     return f;
 }
@@ -35,6 +39,8 @@ void users_file_free(struct users_file **fp)
     if (!f)
         return;
     users_free(&f->table);
+    if (f->fd >= 0)
+        close(f->fd);
     free(f->path);
     free(f);
 }
@@ -62,11 +68,37 @@ static bool same(const struct version *a, const struct version *b)
            a->ctime.tv_sec == b->ctime.tv_sec && a->ctime.tv_nsec == b->ctime.tv_nsec;
 }
 
+void users_file_give(struct users_file *f, int fd)
+{
+    if (f->fd >= 0)
+        close(f->fd);
+    f->fd = fd;
+    f->given = true;
+}
+
+/* What was given: read when told to, since whoever gives it says when it has changed. */
+static enum users_news look_given(struct users_file *f, bool force, struct buf *report)
+{
+    struct users *table = NULL;
+
+    if (!force)
+        return USERS_SAME;
+    if (f->fd < 0)
+        errno = ENOENT;
+    if (!users_load_fd(f->fd, f->path, &table, report))
+        return USERS_BROKEN;
+    users_free(&f->table);
+    f->table = table;
+    return USERS_NEW;
+}
+
 enum users_news users_file_look(struct users_file *f, uint64_t now_ms, bool force, struct buf *report)
 {
     struct users *table = NULL;
     struct version now;
 
+    if (f->given)
+        return look_given(f, force, report);
     if (!f->path[0] || (!force && f->ever && now_ms - f->looked_ms < USERS_LOOK_MS))
         return USERS_SAME;
     f->looked_ms = now_ms;

@@ -25,6 +25,10 @@ void users_file_free(struct users_file **f);
  * read. */
 enum users_news users_file_look(struct users_file *f, uint64_t now_ms, bool force, struct buf *report);
 
+/* From now on the file is this descriptor (taken over) and not the path: the supervisor hands it over and does so
+ * again at each change, so that the reader needs no right to the file itself. -1: the file is missing. */
+void users_file_give(struct users_file *f, int fd);
+
 /* The table in force: never NULL, but empty before the first success. Valid until the next look. */
 const struct users *users_file_table(const struct users_file *f);
 const char *users_file_path(const struct users_file *f);

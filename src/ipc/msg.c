@@ -52,6 +52,7 @@ static const struct row rows[MSG_TYPES] = {
     [MSG_PEER] = { "peer", SUP, WORKERS, 1, { U8(role), U32(id), U32(uid), U32(gid) } },
     [MSG_TLS] = { "tls", SUP, FRONT, 1, { U32(flags) } },
     [MSG_TICKETS] = { "tickets", SUP, FRONT, 0, { SPAN(data, CAP_TEXT) } },
+    [MSG_USERS] = { "users", SUP, AUTH, 1, { { K_END, 0, 0 } } },
     [MSG_GO] = { "go", SUP, WORKERS, 1, { U32(id), U32(uid), U32(gid) } },
     [MSG_STOP] = { "stop", SUP, WORKERS, 0, { { K_END, 0, 0 } } },
     [MSG_STORE_IS] = { "store-is", SUP, AUTH, 0, { U32(number), U32(uid), U32(gid) } },

@@ -24,6 +24,7 @@ enum msg_type {
     MSG_PEER,        /* role, id: a channel to another worker; fd: the socket; replaces an older one */
     MSG_TLS,         /* data: none; fd: sealed memfd with certificates and keys (tls_bundle.h) (fronts) */
     MSG_TICKETS,     /* data: ticket keys, newest first (fronts) */
+    MSG_USERS,       /* fd: the users file, sent again at each change; none = it is missing (auth) */
     MSG_GO,          /* everything needed has been sent: sandbox yourself and begin */
     MSG_STOP,        /* finish what runs, then exit 0 */
     MSG_STORE_IS,    /* number: store id for uid, gid (answer to MSG_NEED_STORE; 0 = refused) (auth) */

@@ -78,19 +78,16 @@ bool block_take(struct block_reader *r, size_t n, struct span *out)
     return true;
 }
 
-bool block_sum(struct block_reader *r, uint64_t *sum)
+bool block_sum(struct block_reader *r, struct checksum *sum)
 {
-    struct checksum c;
     struct span s;
     uint64_t left = r->end - r->at + (r->n - r->used);
 
-    checksum_init(&c);
     for (; left; left -= s.n) {
         if (!block_take(r, min_size(left, BLOCK_OCTETS), &s))
             return false;
-        checksum_feed(&c, s);
+        checksum_feed(sum, s);
     }
-    *sum = checksum_end(&c);
     return true;
 }
 

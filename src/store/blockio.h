@@ -35,8 +35,8 @@ struct block_reader {
 void block_reader_open(struct block_reader *r, int fd, uint64_t at, uint64_t end);
 /* Exactly n octets (n <= BLOCK_OCTETS), valid until the next call; false at the end or on failure. */
 bool block_take(struct block_reader *r, size_t n, struct span *out);
-/* The checksum of all that is left; consumes it. */
-bool block_sum(struct block_reader *r, uint64_t *sum);
+/* Feeds all that is left into the checksum. */
+bool block_sum(struct block_reader *r, struct checksum *sum);
 void block_reader_close(struct block_reader *r);
 
 #endif

@@ -37,7 +37,7 @@ struct index_header {
     uint64_t strings_octets;            /* size of the string area */
     int64_t new_mtime_ns, cur_mtime_ns; /* of the directories it was made from */
     bool legacy;                        /* legacy_octets were counted (else they equal octets) */
-    uint64_t checksum;                  /* of records and strings */
+    uint64_t checksum;                  /* of the header with 0 in this place, records and strings */
 };
 
 struct index_record {

@@ -76,7 +76,9 @@ bool index_write(int fd, const struct index_source *src, uint64_t *octets, struc
     /* Zeros first: a torn file has no magic. The checksum is known at the end. */
     if (!sum_up(src, &h) || !sys_write_all(fd, span_of(header, sizeof header)))
         return failed(e);
+    index_put_header(header, &h);
     block_writer_open(&w, fd);
+    checksum_feed(&w.sum, span_of(header, sizeof header));
     got = put_body(&w, src);
     code = errno;
     if (!block_writer_close(&w))

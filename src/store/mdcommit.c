@@ -191,7 +191,7 @@ static bool check_journal(int fd, uint64_t octets, uint32_t *count)
     uint8_t header[HEADER];
     struct replay p = { 0 };
     struct md_seen seen;
-    uint64_t sum = 0;
+    struct checksum sum;
     bool ok;
 
     if (octets < HEADER || !sys_pread_all(fd, header, sizeof header, 0) || memcmp(header, MAGIC, 8) ||
@@ -199,7 +199,8 @@ static bool check_journal(int fd, uint64_t octets, uint32_t *count)
         return false;
     *count = (uint32_t)get(header + 12, 4);
     block_reader_open(&p.r, fd, HEADER, octets);
-    ok = block_sum(&p.r, &sum) && sum == get(header + 24, 8);
+    checksum_init(&sum);
+    ok = block_sum(&p.r, &sum) && checksum_end(&sum) == get(header + 24, 8);
     block_reader_close(&p.r);
     if (!ok)
         return false;

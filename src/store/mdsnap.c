@@ -12,11 +12,29 @@
 
 enum { COUNT_TRIES = 3 }; /* a message that is written while we count it is counted again */
 
-/* Opens the index only when its checksum and its sums are right. */
+/* Is the file what was written: checksum over the header (with none in it) and the rest. */
+static bool is_whole(const struct index_reader *r, int fd, uint64_t octets)
+{
+    struct index_header h = r->h;
+    uint8_t header[INDEX_HEADER_OCTETS];
+    struct block_reader block;
+    struct checksum sum;
+    bool ok;
+
+    h.checksum = 0;
+    index_put_header(header, &h);
+    checksum_init(&sum);
+    checksum_feed(&sum, span_of(header, sizeof header));
+    block_reader_open(&block, fd, INDEX_HEADER_OCTETS, octets);
+    ok = block_sum(&block, &sum) && checksum_end(&sum) == r->h.checksum;
+    block_reader_close(&block);
+    return ok;
+}
+
+/* Opens the index only when its checksum is right. */
 static bool open_index(const struct mddir *d, struct index_reader *r)
 {
-    struct block_reader block;
-    uint64_t octets, sum = 0;
+    uint64_t octets;
     int fd = mddir_open_own(d, INDEX_FILE, &octets);
     struct err e = { FAULT_NONE, "" };
     bool ok;
@@ -24,12 +42,9 @@ static bool open_index(const struct mddir *d, struct index_reader *r)
     if (fd < 0)
         return false;
     ok = index_reader_open(r, fd, octets, &e);
-    if (ok) {
-        block_reader_open(&block, fd, INDEX_HEADER_OCTETS, octets);
-        ok = block_sum(&block, &sum) && sum == r->h.checksum;
-        block_reader_close(&block);
-        if (!ok)
-            index_reader_close(r);
+    if (ok && !is_whole(r, fd, octets)) {
+        index_reader_close(r);
+        ok = false;
     }
     if (!ok)
         event(LOG_WARNING, "index-discarded", F_STR("path", d->path), F_U64("octets", octets),

@@ -319,6 +319,16 @@ def test_dead_exports(tmp_path):
 
 
 @needs_gcc
+def test_objects_of_deeper_folders_are_found(tmp_path):
+    """Meson calls the object of front/conn_io.c, built from src/server, front_conn_io.c.o."""
+    write(tmp_path, {"src/server/front/conn_io.c": "int counter;\n"})
+    obj = tmp_path / "build/src/server/restante-front.p/front_conn_io.c.o"
+    obj.parent.mkdir(parents=True)
+    subprocess.run(["gcc", "-c", tmp_path / "src/server/front/conn_io.c", "-o", obj], check=True)
+    assert_fails(gate("globals", tmp_path, tmp_path / "build"), "src/server/front/conn_io.c: counter")
+
+
+@needs_gcc
 @pytest.mark.parametrize("name", ["globals", "dead-exports"])
 def test_an_empty_build_is_no_success(tmp_path, name):
     (tmp_path / "build").mkdir()

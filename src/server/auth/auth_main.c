@@ -92,6 +92,10 @@ static void on_super(void *ctx, struct channel *ch, struct msg *m)
         else
             event(LOG_ERROR, "conf-refused", F_ERR(&e)); /* the old one stays */
         break;
+    case MSG_USERS:
+        site_give_users(w, m->fds[0]);
+        m->fds[0] = -1;
+        break;
     case MSG_PEER:
         attach(w, m);
         break;
@@ -159,6 +163,8 @@ static void unmake(struct auth *w)
     throttle_free(&w->throttle);
     grants_free(&w->grants);
     users_file_free(&w->users);
+    if (w->users_given && w->users_fd >= 0)
+        close(w->users_fd);
     conf_free(&w->conf);
     explicit_bzero(w, sizeof *w);
     free(w);
@@ -175,6 +181,8 @@ int main(void)
     log_open("auth", 2, LOG_INFO);
     make(w);
     worker_start(&start, NULL);
+    if (start.users_given)
+        site_give_users(w, start.users_fd);
     site_apply(w, &start.conf, true);
     w->super = channel_open(w->loop, WORKER_SUPERVISOR_FD, ROLE_AUTH, ROLE_SUPERVISOR, 0, &super_ops, w);
     for (uint32_t i = 0; i < start.npeer; i++)

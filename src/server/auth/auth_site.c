@@ -7,9 +7,11 @@
 #include "base/log.h"
 #include "sasl/prep.h"
 
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static void log_faults(const struct buf *report, enum log_level level)
 {
@@ -154,9 +156,23 @@ void site_apply(struct auth *w, struct conf **conf, bool first)
         users_file_free(&w->users);
         w->users = users_file_new(w->conf->users.file);
         w->users_ok = w->conf->users.file[0] == '\0'; /* no file: nobody exists, and that is no fault */
+        if (w->users_given)
+            users_file_give(w->users, w->users_fd < 0 ? -1 : fcntl(w->users_fd, F_DUPFD_CLOEXEC, 0));
     }
     look(w, true);
     update_mechs(w);
+}
+
+void site_give_users(struct auth *w, int fd)
+{
+    if (w->users_given && w->users_fd >= 0)
+        close(w->users_fd);
+    w->users_fd = fd;
+    w->users_given = true;
+    if (!w->users)
+        return; /* the start: site_apply takes it */
+    users_file_give(w->users, fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    look(w, true);
 }
 
 bool site_exempt(const struct auth *w, const struct net_addr *addr)

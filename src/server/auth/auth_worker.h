@@ -97,6 +97,8 @@ struct auth {
     struct throttle *throttle;
     struct grants *grants;
     struct users_file *users;
+    int users_fd;             /* the users file as the supervisor opened it */
+    bool users_given;
     bool users_ok;            /* a users file was read at least once */
     struct net_block *exempt;
     uint32_t nexempt;
@@ -110,6 +112,7 @@ struct auth {
 
 /* auth_site.c */
 void site_apply(struct auth *w, struct conf **conf, bool first); /* takes conf; reads the users file */
+void site_give_users(struct auth *w, int fd); /* takes fd; -1 = the file is missing */
 void site_look(struct auth *w);                                  /* has the users file changed? */
 void site_tell_mechs(struct auth *w, struct channel *front);
 bool site_exempt(const struct auth *w, const struct net_addr *addr);

@@ -61,6 +61,11 @@ static bool take(struct worker_start *start, struct msg *m, void (*before)(const
     case MSG_PEER:
         keep_peer(start, m);
         return false;
+    case MSG_USERS:
+        start->users_fd = m->fds[0];
+        start->users_given = true;
+        m->fds[0] = -1;
+        return false;
     case MSG_STOP:
         exit(0);
     case MSG_GO:

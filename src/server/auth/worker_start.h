@@ -13,6 +13,8 @@ struct worker_start {
     struct conf *conf;
     struct msg *peer; /* MSG_PEER messages in their order; the descriptors are the caller's */
     uint32_t npeer;
+    int users_fd;     /* of MSG_USERS, the caller's */
+    bool users_given;
 };
 
 /* The configuration that a MSG_CONF carries, inline or as a descriptor. */

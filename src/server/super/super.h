@@ -42,7 +42,7 @@ struct super_listener {
 
 /* What of a certificate file tells that it changed. */
 struct file_stamp {
-    int64_t mtime_ns;
+    int64_t mtime_ns, ctime_ns;
     uint64_t size, inode;
 };
 
@@ -60,6 +60,7 @@ struct super {
     bool tls_broken;
     struct file_stamp *stamps;
     uint32_t nstamps;
+    struct file_stamp users_stamp;
     uint8_t tickets[3 * 80];
     uint32_t ntickets;
     uint64_t tickets_ms;
@@ -81,6 +82,7 @@ struct super_worker *super_store(struct super *s, uint32_t uid, uint32_t gid); /
 
 /* super_wire.c */
 void super_brief(struct super *s, struct super_worker *w);  /* everything a fresh worker needs, then MSG_GO */
+void super_tell_users(struct super *s);                     /* the users file, opened, to auth */
 void super_rebrief(struct super *s);                        /* a reload: configuration, TLS, listeners to all */
 void super_on_worker(void *ctx, struct channel *ch, struct msg *m);
 
@@ -92,6 +94,7 @@ void super_listen_swap(struct super *s, struct super_listener *list, uint32_t n)
 /* super_tls.c */
 bool super_load_tls(struct super *s, const struct conf *conf, struct err *e); /* keeps the old bundle on failure */
 bool super_tls_changed(struct super *s);
+struct file_stamp super_stamp(const char *path);
 void super_new_ticket_key(struct super *s);
 
 /* super_notify.c */

@@ -159,6 +159,7 @@ static void on_tick(uv_timer_t *timer)
     struct super *s = timer->data;
     uint64_t now = uv_now(s->loop), every = (uint64_t)s->conf->tls.reload_s * 1000;
     uint64_t watchdog = super_watchdog_ms();
+    struct file_stamp stamp;
     struct err e = { FAULT_NONE, "" };
 
     if (watchdog)
@@ -169,6 +170,9 @@ static void on_tick(uv_timer_t *timer)
         super_new_ticket_key(s);
         super_rebrief(s);
     }
+    stamp = super_stamp(s->conf->users.file);
+    if (s->auth.alive && memcmp(&stamp, &s->users_stamp, sizeof stamp) != 0)
+        super_tell_users(s);
     if (every == 0 || now - s->looked_ms < every)
         return;
     s->looked_ms = now;

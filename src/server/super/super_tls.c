@@ -83,21 +83,26 @@ static int seal(struct span bundle, struct err *e)
     return -1;
 }
 
-static void stamp(struct super *s, const char *path)
+struct file_stamp super_stamp(const char *path)
 {
-    struct file_stamp *t;
+    struct file_stamp t = { 0, 0, 0, 0 };
     struct stat st;
 
+    if (stat(path, &st) == 0) {
+        t.mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+        t.ctime_ns = (int64_t)st.st_ctim.tv_sec * 1000000000 + st.st_ctim.tv_nsec;
+        t.size = (uint64_t)st.st_size;
+        t.inode = st.st_ino;
+    }
+    return t;
+}
+
+static void stamp(struct super *s, const char *path)
+{
     if (!path || !path[0])
         return;
     s->stamps = mem_grow(s->stamps, s->nstamps + 1, sizeof *s->stamps);
-    t = &s->stamps[s->nstamps++];
-    memset(t, 0, sizeof *t);
-    if (stat(path, &st) == 0) {
-        t->mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
-        t->size = (uint64_t)st.st_size;
-        t->inode = st.st_ino;
-    }
+    s->stamps[s->nstamps++] = super_stamp(path);
 }
 
 static void stamp_all(struct super *s, const struct conf *conf)

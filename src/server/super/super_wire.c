@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -37,6 +38,21 @@ static void tell_conf(struct super *s, struct super_worker *w)
             event(LOG_ERROR, "conf-not-sent", F_STR("peer", role_name(w->role)));
     }
     send_fd(w, &m, fd);
+    if (fd >= 0)
+        close(fd);
+}
+
+/* The users file as we may open it: auth needs no right to any file. */
+void super_tell_users(struct super *s)
+{
+    const char *path = s->conf->users.file;
+    struct msg m;
+    int fd;
+
+    s->users_stamp = super_stamp(path);
+    fd = path[0] ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) : -1;
+    msg_init(&m, MSG_USERS, 0);
+    send_fd(&s->auth, &m, fd);
     if (fd >= 0)
         close(fd);
 }
@@ -122,6 +138,7 @@ void super_brief(struct super *s, struct super_worker *w)
         join(w, &s->auth);
         break;
     case ROLE_AUTH:
+        super_tell_users(s);
         for (uint32_t i = 0; i < s->nhashers; i++)
             join(w, &s->hasher[i]);
         join_stores(s, w);
@@ -153,6 +170,8 @@ static void rebrief_one(struct super *s, struct super_worker *w)
 
 void super_rebrief(struct super *s)
 {
+    if (s->auth.alive)
+        super_tell_users(s);
     rebrief_one(s, &s->auth);
     for (uint32_t i = 0; i < s->nhashers; i++)
         rebrief_one(s, &s->hasher[i]);

@@ -106,7 +106,9 @@ static void torn_tails_and_damage(void **state)
         assert_true(has(box, "3.c", "third"));
         assert_true(i < 1 + (size_t)((uint8_t *)memchr(file.p, '\n', file.n) - file.p) || has(box, "1.a", "first"));
     }
-    for (size_t i = 0; i < file.n; i++) { /* any octet */
+    for (size_t i = 0; i < file.n; i++) { /* any octet; without the line end between them both are lost */
+        if (file.p[i] == '\n')
+            continue;
         file.p[i] ^= 0x04;
         box_put(box, UIDMAP_FILE, buf_span(&file));
         assert_true(has(box, "1.a", "first") || has(box, "2.b", "second"));
