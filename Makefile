@@ -19,6 +19,8 @@ SYSCONFDIR   ?= /etc
 DESTDIR      ?=
 ONCE         ?=
 FUZZ_SECONDS ?= 60
+TIDY          = -*,bugprone-*,-bugprone-easily-swappable-parameters,-bugprone-reserved-identifier,clang-analyzer-*,$\
+                -clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling
 SETUP         = meson setup --prefix $(PREFIX) --sysconfdir $(SYSCONFDIR)
 
 all: $(BUILD)/build.ninja
@@ -31,7 +33,7 @@ $(CHECK)/build.ninja:
 	$(SETUP) -Db_sanitize=address,undefined -Dtests=true $(CHECK)
 
 $(FUZZ)/build.ninja:
-	CC=clang $(SETUP) -Db_sanitize=address,undefined -Dtests=false -Dfuzz=true $(FUZZ)
+	CC=clang $(SETUP) -Db_sanitize=address,undefined -Dtests=true -Dfuzz=true $(FUZZ)
 
 deps-build:
 	scripts/install-deps build
@@ -57,7 +59,8 @@ gates: deps-test
 
 lint: gates
 	@if command -v clang-tidy >/dev/null; then \
-	    clang-tidy --quiet -p $(CHECK) $$(git ls-files 'src/*.c'); else echo "clang-tidy: not installed"; fi
+	    clang-tidy --quiet -p $(CHECK) --checks='$(TIDY)' --extra-arg=-ftrivial-auto-var-init=uninitialized \
+	        $$(git ls-files 'src/*.c'); else echo "clang-tidy: not installed"; fi
 	@if command -v cppcheck >/dev/null; then \
 	    cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 \
 	        -D_GNU_SOURCE -Isrc $$(git ls-files 'src/*.c'); else echo "cppcheck: not installed"; fi

@@ -126,6 +126,11 @@ bool users_scram(const struct users_entry *entry, enum scram_hash hash, struct s
            scram_keys_parse(rest, hash, keys);
 }
 
+bool users_clear(const struct users_entry *entry, struct span *password)
+{
+    return entry->password && password_scheme_of(span_str(entry->password), password) == PASSWORD_PLAIN;
+}
+
 /* The prepared form becomes the name. A name that cannot be prepared (Latin-1 from an old system) keeps its
  * octets and is found by those alone. */
 static void prepare_name(struct users *t, struct users_entry *entry, struct users_report *r)
@@ -232,11 +237,15 @@ static const struct users_entry *classes_most(const struct users *t, const struc
 static void summarise_scram(struct users *t, enum scram_hash hash)
 {
     struct classes *classes = mem_zero(1, sizeof *classes);
+    struct span clear;
     char text[CLASS_TEXT];
 
     for (uint32_t i = 0; i < t->count; i++) {
         struct scram_keys keys;
 
+        if (users_clear(&t->entry[i], &clear) && !(t->entry[i].flags & (USERS_DISABLED | USERS_APOP)) &&
+            !users_scram(&t->entry[i], hash, &keys))
+            t->summary.scram[hash]++; /* its keys are derived when they are asked for */
         if (!users_scram(&t->entry[i], hash, &keys))
             continue;
         if (!(t->entry[i].flags & USERS_DISABLED))

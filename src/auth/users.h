@@ -87,6 +87,8 @@ const struct users_summary *users_summary(const struct users *table);
 
 /* The SCRAM keys of an account: from its password or its extra field. */
 bool users_scram(const struct users_entry *entry, enum scram_hash hash, struct scram_keys *keys);
+/* The password of an account that is kept in clear ({PLAIN}, for tests): keys can be derived from it. */
+bool users_clear(const struct users_entry *entry, struct span *password);
 
 enum users_change {
     USERS_ADD,     /* the whole entry; FAULT_IN_USE when the name exists. Makes the file (0600) if missing */

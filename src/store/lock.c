@@ -23,7 +23,7 @@ static bool lock_range(int fd, short type, off_t first, off_t n)
 
 static bool is_taken(int code)
 {
-    return code == EAGAIN || code == EACCES;
+    return code == EAGAIN; /* what Linux answers; EACCES means something else there */
 }
 
 /* Whoever removes the lock file (a cleaning administrator) must not let two sessions in. */

@@ -195,7 +195,7 @@ static bool check_journal(int fd, uint64_t octets, uint32_t *count)
     bool ok;
 
     if (octets < HEADER || !sys_pread_all(fd, header, sizeof header, 0) || memcmp(header, MAGIC, 8) ||
-        get(header + 8, 4) != VERSION || get(header + 16, 8) != octets - HEADER)
+        get(header + 8, 4) != VERSION || get(header + 16, 8) != octets - HEADER || get(header + 32, 8) != 0)
         return false;
     *count = (uint32_t)get(header + 12, 4);
     block_reader_open(&p.r, fd, HEADER, octets);

@@ -5,6 +5,7 @@
 #include "server/auth/auth_worker.h"
 
 #include "base/log.h"
+#include "sasl/prep.h"
 
 static void step(struct attempt *a, enum sasl_next next);
 
@@ -34,6 +35,21 @@ static bool fake_keys(struct attempt *a, enum scram_hash hash, struct scram_keys
     return scram_keys_fake(span_of(w->fake_secret, sizeof w->fake_secret), name, keys);
 }
 
+/* Keys of a password that is kept in clear: a stable salt, the work factor that unknown users show too. */
+static bool clear_keys(struct attempt *a, const struct users_entry *entry, enum scram_hash hash,
+                       struct scram_keys *keys)
+{
+    struct buf prepared = BUF(4096);
+    struct span password;
+    bool ok = users_clear(entry, &password) && fake_keys(a, hash, keys);
+
+    if (ok && sasl_prep(password, PREP_STORED, &prepared))
+        password = buf_span(&prepared);
+    ok = ok && scram_keys_derive(hash, password, keys);
+    buf_wipe(&prepared);
+    return ok;
+}
+
 static void give_keys(struct attempt *a)
 {
     const struct users_entry *entry = a->name.n ? site_find(a->auth, buf_span(&a->name)) : NULL;
@@ -44,7 +60,7 @@ static void give_keys(struct attempt *a)
 
     sasl_is_scram(a->sasl.mech, &hash, &plus);
     a->reason = verify_bar(a, entry, false);
-    if (!entry || !users_scram(entry, hash, &keys)) { /* a barred account shows its own salt, and fails later */
+    if (!entry || (!users_scram(entry, hash, &keys) && !clear_keys(a, entry, hash, &keys))) { /* a barred account shows its own salt, and fails later */
         if (!a->reason)
             a->reason = "no-scram-keys";
         ok = fake_keys(a, hash, &keys);
