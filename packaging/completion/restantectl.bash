@@ -19,10 +19,11 @@ _restantectl_options() {
 
 _restantectl_words() {
     case "$1" in
-    "") echo "config user deliver maildrop" ;;
+    "") echo "config user deliver maildrop uidl" ;;
     config) echo "check show describe" ;;
     user) echo "add passwd disable enable delete list" ;;
     maildrop) echo "list show" ;;
+    uidl) echo "import" ;;
     esac
 }
 
@@ -56,9 +57,9 @@ SHA512-CRYPT SHA256-CRYPT PLAIN" -- "$cur")
             "$(_restantectl_options "${words[*]:0:2}") --config --help --version" -- "$cur")
     elif [[ ${#words[@]} -lt 2 && ${words[0]} != deliver ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(_restantectl_words "${words[0]}")" -- "$cur")
-    elif [[ "${words[*]:0:2}" == "config check" ]]; then
+    elif [[ "${words[*]:0:2}" == "config check" || (${words[0]} == uidl && ${#words[@]} -ge 3) ]]; then
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
-    elif [[ ${words[0]} == user || ${words[0]} == maildrop || ${words[0]} == deliver ]]; then
+    elif [[ ${words[0]} == user || ${words[0]} == maildrop || ${words[0]} == deliver || ${words[0]} == uidl ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(_restantectl_users)" -- "$cur")
     fi
 }

@@ -39,6 +39,7 @@ int cmd_user_list(struct ctl *ctl);
 int cmd_deliver(struct ctl *ctl);
 int cmd_maildrop_list(struct ctl *ctl);
 int cmd_maildrop_show(struct ctl *ctl);
+int cmd_uidl_import(struct ctl *ctl);
 
 /* Prints a message and returns code, so that "return ctl_fail(EX_USAGE, …)" reads well. */
 __attribute__((format(printf, 2, 3))) int ctl_fail(int code, const char *fmt, ...);

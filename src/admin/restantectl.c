@@ -96,6 +96,10 @@ static const struct command commands[] = {
     { "maildrop", "show", "USER N|UIDL", 2, 2, message_options, cmd_maildrop_show,
       "print a message, octet for octet",
       "N counts as \"maildrop list\" does." },
+    { "uidl", "import", "USER FILE", 2, 2, plain_options, cmd_uidl_import,
+      "take over UIDLs that another server gave",
+      "FILE (- for standard input) has lines \"FILENAME UIDL\": the name of a file in new or cur, and\n"
+      "the UIDL that clients know it by. After a move they do not fetch everything again." },
     { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL },
 };
 /* clang-format on */

@@ -35,7 +35,9 @@ enum msg_type {
     /* front -> auth */
     MSG_LOGIN_PASS, MSG_LOGIN_APOP, MSG_LOGIN_SASL, MSG_SASL_MORE, MSG_LOGIN_CANCEL, MSG_SESSION_END,
     /* auth -> front */
-    MSG_MECHS, MSG_CHALLENGE, MSG_LOGIN_OK, MSG_LOGIN_FAIL,
+    MSG_MECHS,       /* number: usable mechanisms; smallest expire_days, largest login_delay_s of all users;
+                      * count: 1 = expiry differs by user, 2 = the delay does, 3 = both */
+    MSG_CHALLENGE, MSG_LOGIN_OK, MSG_LOGIN_FAIL,
     /* auth <-> hash */
     MSG_HASH_CHECK, MSG_HASH_RESULT,
     /* auth -> store */

@@ -43,11 +43,6 @@ static void change_end(struct drop *drop)
         lock_change_end(drop->lock);
 }
 
-static bool expires(const struct store_policy *policy)
-{
-    return policy->expire_days != 0 && policy->expire_days != UINT32_MAX;
-}
-
 static bool assign_uids(struct drop *drop, struct mdlist *l, struct err *e)
 {
     struct uidmap map;
@@ -59,25 +54,32 @@ static bool assign_uids(struct drop *drop, struct mdlist *l, struct err *e)
     return ok;
 }
 
-static bool make_snapshot(struct drop *drop, struct mdlist *l, struct err *e)
+static void tidy(struct drop *drop, struct mdlist *l)
 {
-    struct mdsnap snap = { .fd = -1, .legacy = drop->policy.need_legacy };
-
-    if (!mdlist_load(l, &drop->dir, e))
-        return false;
     mdtidy_twins(l, &drop->dir);
-    if (expires(&drop->policy))
+    if (drop->policy.expire_days != 0 && drop->policy.expire_days != UINT32_MAX)
         mdtidy_expire(l, &drop->dir, &drop->policy);
     if (drop->policy.move_to_cur)
         mdtidy_move(l, &drop->dir);
     mdlist_sort(l);
-    if (!mdsnap_measure(l, &drop->find, snap.legacy, e))
+}
+
+static bool make_snapshot(struct drop *drop, struct mdlist *l, struct err *e)
+{
+    struct mdsnap snap = { .fd = -1, .legacy = drop->policy.need_legacy };
+    bool ok;
+
+    if (!mdlist_load(l, &drop->dir, e))
         return false;
-    mdlist_sort(l); /* without what turned out unreadable */
-    if (!assign_uids(drop, l, e) || !mdsnap_publish(l, &drop->dir, &snap, e))
-        return false;
+    tidy(drop, l);
+    ok = mdsnap_measure(&snap, l, &drop->find, e);
+    if (ok) {
+        mdlist_sort(l); /* without what turned out unreadable */
+        ok = assign_uids(drop, l, e) && mdsnap_publish(&snap, l, &drop->dir, e);
+    }
+    mdsnap_abandon(&snap);
     drop->listing_octets = snap.octets;
-    return index_reader_open(&drop->listing, snap.fd, snap.octets, e);
+    return ok && index_reader_open(&drop->listing, snap.fd, snap.octets, e);
 }
 
 static bool open_locked(struct drop *drop, struct err *e)

@@ -18,9 +18,11 @@ static void skip(const struct mddir *d, const struct mdlist *l, struct md_msg *m
 }
 
 /* No right to read it, as far as the mode tells: sizes may come from the index, without opening it. */
-static bool is_unreadable(const struct stat *st, uid_t self)
+static bool is_unreadable(const struct stat *st)
 {
-    return (self != 0 && st->st_uid == self && !(st->st_mode & S_IRUSR)) || !(st->st_mode & 0444);
+    if ((st->st_mode & 0444) == 0)
+        return true;
+    return !(st->st_mode & S_IRUSR) && st->st_uid == geteuid() && st->st_uid != 0;
 }
 
 static void take_stat(struct md_msg *m, const struct stat *st, const struct mdname *name)
@@ -54,7 +56,7 @@ static bool look(struct mdlist *l, const struct mddir *d, struct md_msg *m, stru
     take_stat(m, &st, &name);
     if (!S_ISREG(st.st_mode))
         skip(d, l, m, S_ISLNK(st.st_mode) ? "symbolic link" : "not a regular file");
-    else if (is_unreadable(&st, geteuid()))
+    else if (is_unreadable(&st))
         skip(d, l, m, "no permission to read");
     return true;
 }

@@ -203,19 +203,17 @@ static bool is_hint_wrong(const struct mdlist *l, const struct md_msg *m)
            ((name.has_wire && name.wire != m->octets) || (name.has_size && name.size != m->size));
 }
 
-bool mdsnap_measure(struct mdlist *l, struct mdfind *f, bool legacy, struct err *e)
+bool mdsnap_measure(struct mdsnap *snap, struct mdlist *l, struct mdfind *f, struct err *e)
 {
-    struct index_reader r;
     uint32_t wrong_hints = 0;
 
-    if (open_index(f->dir_ref, &r)) {
-        take_known(l, &r, legacy);
-        index_reader_close(&r);
-    }
+    snap->has_old = open_index(f->dir_ref, &snap->old);
+    if (snap->has_old)
+        take_known(l, &snap->old, snap->legacy);
     for (uint32_t i = 0; i < l->n; i++) {
         if (l->v[i].known)
             continue;
-        if (!count_one(l, f, &l->v[i], legacy, e))
+        if (!count_one(l, f, &l->v[i], snap->legacy, e))
             return false;
         wrong_hints += is_hint_wrong(l, &l->v[i]);
     }
@@ -292,23 +290,29 @@ static bool replace_index(const struct mddir *d, const struct index_source *src,
     return false;
 }
 
-bool mdsnap_publish(struct mdlist *l, const struct mddir *d, struct mdsnap *snap, struct err *e)
+bool mdsnap_publish(struct mdsnap *snap, struct mdlist *l, const struct mddir *d, struct err *e)
 {
     struct listed listed = { .l = l };
     struct index_source src = { l->n, get_item, &listed, l->new_mtime_ns, l->cur_mtime_ns, snap->legacy };
-    struct index_reader r;
+    struct index_reader *old = &snap->old;
 
-    if (open_index(d, &r)) {
-        if (says_the_same(&r, &src)) {
-            snap->octets = INDEX_HEADER_OCTETS + (uint64_t)r.h.count * INDEX_RECORD_OCTETS + r.h.strings_octets;
-            index_reader_rest(&r);
-            snap->fd = r.fd;
-            return true;
-        }
-        index_reader_close(&r);
+    if (snap->has_old && says_the_same(old, &src)) {
+        snap->octets = INDEX_HEADER_OCTETS + (uint64_t)old->h.count * INDEX_RECORD_OCTETS + old->h.strings_octets;
+        index_reader_rest(old);
+        snap->fd = old->fd;
+        snap->has_old = false;
+        return true;
     }
+    mdsnap_abandon(snap);
     return replace_index(d, &src, &snap->fd, &snap->octets) ||
            index_write_memfd(&src, &snap->fd, &snap->octets, e);
+}
+
+void mdsnap_abandon(struct mdsnap *snap)
+{
+    if (snap->has_old)
+        index_reader_close(&snap->old);
+    snap->has_old = false;
 }
 
 /* The messages of an old listing that are not marked, asked for in rising order. */

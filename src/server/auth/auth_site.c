@@ -25,10 +25,12 @@ static void log_faults(const struct buf *report, enum log_level level)
     }
 }
 
-/* SCRAM is offered when every account that can log in at all can use it; APOP accounts use nothing else. */
-static bool all_have(const struct users_summary *s, enum scram_hash hash)
+/* SCRAM is offered when somebody can use it. A client that insists on it for an account with another hash cannot
+ * log in: that is why "restantectl user add" keeps to what the other accounts have, and auth.mechanisms decides
+ * where accounts are mixed on purpose. */
+static bool some_have(const struct users_summary *s, enum scram_hash hash)
 {
-    return s->scram[hash] + s->apop >= s->enabled;
+    return s->scram[hash] > 0;
 }
 
 static uint32_t named(const struct conf *conf)
@@ -52,29 +54,32 @@ static uint32_t choose_mechs(const struct auth *w)
 
     if (w->conf->auth.mechanisms.n)
         return named(w->conf) & (external | ~MECH_BIT(MECH_EXTERNAL));
-    if (all_have(s, SCRAM_SHA_256))
+    if (some_have(s, SCRAM_SHA_256))
         mask |= MECH_BIT(MECH_SCRAM_SHA_256) | MECH_BIT(MECH_SCRAM_SHA_256_PLUS);
-    if (all_have(s, SCRAM_SHA_1))
+    if (some_have(s, SCRAM_SHA_1))
         mask |= MECH_BIT(MECH_SCRAM_SHA_1) | MECH_BIT(MECH_SCRAM_SHA_1_PLUS);
     return mask;
 }
 
+/* What CAPA says before anybody has logged in: mechanisms, and the extremes of policies that users may have of their
+ * own (RFC 2449 §6.5, §6.7). */
 void site_tell_mechs(struct auth *w, struct channel *front)
 {
+    const struct users_summary *s = users_summary(users_file_table(w->users));
+    uint32_t delay = w->conf->auth.login_delay_s, days = w->conf->mail.expire_days;
     struct msg m;
 
     msg_init(&m, MSG_MECHS, 0);
     m.number = w->mechs;
+    m.expire_days = s->expire_min < days ? s->expire_min : days;
+    m.login_delay_s = s->login_delay_max > delay ? s->login_delay_max : delay;
+    m.count = (s->expire_min != USERS_NUMBER_NONE ? 1u : 0u) | (s->login_delay_max != 0 ? 2u : 0u);
     channel_send(front, &m);
 }
 
 static void update_mechs(struct auth *w)
 {
-    uint32_t mechs_now = choose_mechs(w);
-
-    if (mechs_now == w->mechs)
-        return;
-    w->mechs = mechs_now;
+    w->mechs = choose_mechs(w);
     for (uint32_t i = 0; i < AUTH_FRONTS; i++)
         if (w->front[i])
             site_tell_mechs(w, w->front[i]);

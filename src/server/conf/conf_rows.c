@@ -134,7 +134,7 @@ const struct conf_row conf_rows[] = {
          "users that may log in for others (authorization identity of PLAIN and SCRAM)"),
 
     LIST("auth", "mechanisms", LIVE, TOP(auth.mechanisms), "",
-         "SASL mechanisms to offer; empty = all that every user's password record can serve"),
+         "SASL mechanisms to offer; empty = all that some user's password record can serve"),
     FLAG("auth", "apop", LIVE, TOP(auth.apop), "no",
          "offer APOP, which needs passwords stored in clear and is weak; for very old clients"),
     FLAG("auth", "utf8_user", LIVE, TOP(auth.utf8_user), "yes",

@@ -62,6 +62,16 @@ void conn_touch(struct conn *c)
     }
 }
 
+void conn_wait(struct conn *c, enum conn_wait kind)
+{
+    c->wait = kind;
+    link_out(&c->asking);
+    if (kind != WAIT_AUTH && kind != WAIT_OPEN)
+        return; /* a commit or a message has no limit: it is answered, or its worker ends */
+    c->asked_ms = uv_now(c->front->loop);
+    link_last(&c->front->asking, &c->asking);
+}
+
 /* "<sid.random@host>": unlike any other ever issued (R1939-APOP-02). */
 static char *make_apop(const struct conn *c)
 {
@@ -102,7 +112,7 @@ void conn_begin_pop3(struct conn *c)
     if (c->begun) {
         engine_tls_started(&c->engine, &c->link);
     } else {
-        if (c->site->conf->auth.apop)
+        if (c->site->conf->auth.apop && (c->link.tls || !c->link.auth_needs_tls)) /* R1939-APOP-01 */
             c->apop = make_apop(c);
         engine_init(&c->engine, &c->site->engine, &c->link, c->apop, c->front->sasl);
         c->begun = true;
@@ -141,6 +151,7 @@ static struct conn *conn_new(struct front_listener *l, int fd, const struct net_
     c->accepted_ms = c->active_ms = uv_now(f->loop);
     link_init(&c->idle);
     link_last(&f->idle[c->section], &c->idle);
+    link_init(&c->asking);
     link_init(&c->waiting);
     link_last(&f->waiting, &c->waiting);
     c->poll.data = c;
@@ -263,6 +274,7 @@ void conn_close(struct conn *c, const char *why)
     if (!c->logged_in)
         f->nwaiting--;
     link_out(&c->waiting);
+    link_out(&c->asking);
     f->conn[slot] = NULL;
     f->free_slot[f->nfree++] = slot;
     f->nopen--;

@@ -84,7 +84,7 @@ bool conn_request_login(struct conn *c, const struct request *r)
         c->login->mech = r->mech, c->login->how = mechs[r->mech].name;
     c->login->listing.fd = -1;
     c->login->asked = true;
-    c->wait = WAIT_AUTH;
+    conn_wait(c, WAIT_AUTH);
     return true;
 }
 
@@ -113,7 +113,7 @@ void conn_cancel_login(struct conn *c)
     msg_init(&m, MSG_LOGIN_CANCEL, c->sid);
     channel_send(c->front->auth, &m);
     if (c->wait == WAIT_AUTH)
-        c->wait = WAIT_NONE;
+        conn_wait(c, WAIT_NONE);
     login_free(c);
 }
 
@@ -137,9 +137,19 @@ void conn_release(struct conn *c)
 /* Login failed after auth had said yes. */
 static void refuse(struct conn *c, enum resp_code code)
 {
-    c->wait = WAIT_NONE;
+    conn_wait(c, WAIT_NONE);
     conn_release(c);
     engine_refused(&c->engine, code, false);
+    conn_run(c);
+}
+
+void conn_give_up(struct conn *c)
+{
+    if (c->wait == WAIT_AUTH)
+        conn_cancel_login(c);
+    conn_wait(c, WAIT_NONE);
+    conn_release(c);
+    engine_refused(&c->engine, RC_SYS_TEMP, true);
     conn_run(c);
 }
 
@@ -171,12 +181,37 @@ static void on_login_ok(struct conn *c, const struct msg *m)
     memcpy(l->grant, m->grant, sizeof l->grant);
     msg_init(&open, MSG_OPEN, c->sid);
     memcpy(open.grant, m->grant, sizeof open.grant);
-    c->wait = WAIT_OPEN;
+    conn_wait(c, WAIT_OPEN);
     if (!channel_send(store_channel(c->front, l->store), &open)) {
         refuse(c, RC_SYS_TEMP);
         return;
     }
     l->opened = true; /* from here on a MSG_CLOSE must follow */
+}
+
+/* The extremes of per-user policies belong to the generation of the configuration that is current. */
+void front_set_policies(struct front *f)
+{
+    if (!f->site || !f->has_policies)
+        return;
+    f->site->engine.expire_days = f->expire_days;
+    f->site->engine.expire_per_user = f->per_user & 1;
+    f->site->engine.login_delay_s = f->login_delay_s;
+    f->site->engine.login_delay_per_user = (f->per_user & 2) != 0;
+}
+
+/* What auth can serve now, for CAPA of all connections that have not logged in. */
+static void on_mechs(struct front *f, const struct msg *m)
+{
+    f->mechs = m->number;
+    f->expire_days = m->expire_days;
+    f->login_delay_s = m->login_delay_s;
+    f->per_user = m->count;
+    f->has_policies = true;
+    front_set_policies(f);
+    for (uint32_t i = 0; i < f->nslot; i++)
+        if (f->conn[i])
+            f->conn[i]->link.mechs = m->number;
 }
 
 void front_on_auth(void *ctx, struct channel *ch, struct msg *m)
@@ -187,10 +222,7 @@ void front_on_auth(void *ctx, struct channel *ch, struct msg *m)
 
     (void)ch;
     if (m->type == MSG_MECHS) {
-        f->mechs = m->number;
-        for (uint32_t i = 0; i < f->nslot; i++)
-            if (f->conn[i])
-                f->conn[i]->link.mechs = m->number;
+        on_mechs(f, m);
         return;
     }
     if (!c || c->wait != WAIT_AUTH) {
@@ -200,7 +232,7 @@ void front_on_auth(void *ctx, struct channel *ch, struct msg *m)
         }
         return;
     }
-    c->wait = WAIT_NONE;
+    conn_wait(c, WAIT_NONE);
     if (m->type == MSG_LOGIN_OK) {
         on_login_ok(c, m);
         return;
@@ -304,14 +336,14 @@ void conn_request_commit(struct conn *c)
            channel_send(c->front->store[l->store], &m);
     msg_close_fds(&m);
     if (sent)
-        c->wait = WAIT_COMMIT;
+        conn_wait(c, WAIT_COMMIT);
     else
         engine_committed(&c->engine, FAULT_TEMP, 0, l->view.count);
 }
 
 static void on_committed(struct conn *c, const struct msg *m)
 {
-    c->wait = WAIT_NONE;
+    conn_wait(c, WAIT_NONE);
     if (c->login)
         c->login->opened = false; /* the store has closed it */
     counters_add(c->front->counters, c->front->id, CNT_DELETED, m->count);
@@ -335,7 +367,7 @@ void front_on_store(void *ctx, struct channel *ch, struct msg *m)
     if (m->type == MSG_KICK) {
         conn_close(c, "taken-over");
     } else if (m->type == MSG_OPENED && c->wait == WAIT_OPEN) {
-        c->wait = WAIT_NONE;
+        conn_wait(c, WAIT_NONE);
         on_opened(c, m);
     } else if (m->type == MSG_OPEN_FAIL && c->wait == WAIT_OPEN) {
         c->login->opened = false;
@@ -345,7 +377,7 @@ void front_on_store(void *ctx, struct channel *ch, struct msg *m)
         if (c->phase != PH_CLOSED)
             conn_run(c);
     } else if (m->type == MSG_FETCH_FAIL && c->wait == WAIT_MESSAGE) {
-        c->wait = WAIT_NONE;
+        conn_wait(c, WAIT_NONE);
         engine_message_failed(&c->engine, (enum fault)(m->fault < FAULT_N ? m->fault : FAULT_TEMP));
         conn_run(c);
     } else if (m->type == MSG_COMMITTED && c->wait == WAIT_COMMIT) {
@@ -365,7 +397,7 @@ void front_auth_gone(void *ctx, struct channel *ch, const struct err *why)
 
         if (!c || c->wait != WAIT_AUTH)
             continue; /* one between two SASL lines hears of it at its next line */
-        c->wait = WAIT_NONE;
+        conn_wait(c, WAIT_NONE);
         login_free(c);
         engine_refused(&c->engine, RC_SYS_TEMP, false);
         conn_run(c);
@@ -387,7 +419,7 @@ void front_store_gone(void *ctx, struct channel *ch, const struct err *why)
             continue;
         c->login->opened = false;
         if (c->wait == WAIT_COMMIT) { /* done or not: nobody knows, so it is not "+OK" */
-            c->wait = WAIT_NONE;
+            conn_wait(c, WAIT_NONE);
             engine_committed(&c->engine, FAULT_TEMP, 0, c->login->view.count);
             conn_run(c);
         } else if (c->wait == WAIT_OPEN) {

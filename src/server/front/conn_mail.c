@@ -26,7 +26,7 @@ void conn_request_message(struct conn *c, const struct request *r)
         engine_message_failed(&c->engine, FAULT_TEMP);
         return;
     }
-    c->wait = WAIT_MESSAGE;
+    conn_wait(c, WAIT_MESSAGE);
 }
 
 void conn_message(struct conn *c, struct msg *m)
@@ -34,7 +34,7 @@ void conn_message(struct conn *c, struct msg *m)
     struct drop_msg msg;
     struct body *b;
 
-    c->wait = WAIT_NONE;
+    conn_wait(c, WAIT_NONE);
     if (!c->login->view.get(c->login->view.ctx, m->number, &msg)) {
         conn_close(c, "listing-unreadable");
         return;

@@ -66,6 +66,8 @@ struct conn {
     uv_poll_t poll;
     struct link idle;           /* by last activity, in front->idle[section] or front->linger */
     struct link waiting;        /* not logged in, by age */
+    struct link asking;         /* waits for auth or a store, by age */
+    uint64_t asked_ms;
     struct front *front;
     struct site *site;
     uint32_t section;
@@ -140,8 +142,10 @@ struct front {
     uint32_t nslot, *free_slot, nfree, nopen, nwaiting;
     struct link idle[FRONT_SECTIONS]; /* one per listen section */
     struct link linger;
-    struct link waiting;
+    struct link waiting, asking;
     uint32_t mechs;
+    uint32_t expire_days, login_delay_s, per_user; /* as auth last said (MSG_MECHS) */
+    bool has_policies;
     struct counters *counters;
     uv_timer_t tick;
     bool stopping, accepting_paused;
@@ -160,6 +164,7 @@ void conn_accept(struct front_listener *l);
 void conn_close(struct conn *c, const char *why);   /* frees; c is invalid afterwards */
 void conn_finish(struct conn *c);                   /* all sent: close_notify, FIN, linger */
 struct conn *conn_find(struct front *f, uint64_t sid);
+void conn_wait(struct conn *c, enum conn_wait kind);  /* until an answer comes, or WAIT_NONE */
 void conn_touch(struct conn *c);                    /* progress: the idle clock starts anew */
 void conn_begin_pop3(struct conn *c);               /* greeting, or after STLS nothing */
 
@@ -179,6 +184,8 @@ bool conn_request_login(struct conn *c, const struct request *r); /* false: no a
 void conn_request_commit(struct conn *c);
 void conn_release(struct conn *c);                  /* close maildrop, tell auth, free c->login */
 void conn_cancel_login(struct conn *c);
+void conn_give_up(struct conn *c);                  /* auth or store did not answer: refuse and close */
+void front_set_policies(struct front *f);
 void front_on_auth(void *ctx, struct channel *ch, struct msg *m);
 void front_on_store(void *ctx, struct channel *ch, struct msg *m);
 void front_auth_gone(void *ctx, struct channel *ch, const struct err *why);

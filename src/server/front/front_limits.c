@@ -47,6 +47,23 @@ static void expire_idle(struct front *f, uint64_t now)
     }
 }
 
+/* Auth or a store that does not answer: the client hears of it. The connection ends, so that a late answer can never
+ * be taken for that of another login. */
+static void expire_asking(struct front *f, uint64_t now)
+{
+    while (f->asking.next != &f->asking) {
+        struct conn *c = CONN_OF(f->asking.next, asking);
+        const struct conf *conf = c->site->conf;
+        /* The throttle may hold an answer back that long on purpose. */
+        uint64_t wait_s = conf->auth.timeout_s + (conf->auth.throttle ? conf->auth.throttle_max_s : 0);
+
+        if (now - c->asked_ms < wait_s * 1000)
+            return;
+        event(LOG_ERROR, "login-timeout", F_SID(c->sid), F_STR("peer", c->wait == WAIT_AUTH ? "auth" : "store"));
+        conn_give_up(c);
+    }
+}
+
 /* Handshakes and PROXY headers have absolute deadlines (S-72): a byte now and then does not help. */
 static void expire_handshakes(struct front *f, uint64_t now)
 {
@@ -69,6 +86,7 @@ static void on_tick(uv_timer_t *timer)
     struct front *f = timer->data;
     uint64_t now = uv_now(f->loop);
 
+    expire_asking(f, now);
     expire_idle(f, now);
     expire_handshakes(f, now);
     if (f->accepting_paused && !f->stopping) {
@@ -84,6 +102,7 @@ void front_limits_start(struct front *f)
         link_init(&f->idle[s]);
     link_init(&f->linger);
     link_init(&f->waiting);
+    link_init(&f->asking);
     f->tick.data = f;
     uv_timer_init(f->loop, &f->tick);
     uv_timer_start(&f->tick, on_tick, TICK_MS, TICK_MS);

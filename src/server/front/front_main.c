@@ -196,6 +196,7 @@ static void go(struct front *f, struct msg *m)
         die("conf", &e);
     site_free(&f->site);
     f->site = site;
+    front_set_policies(f);
     if (site->tls)
         tls_site_set_tickets(site->tls, span_of(f->tickets, f->tickets_n));
     swap_listeners(f);

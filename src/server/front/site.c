@@ -39,6 +39,7 @@ static void set_engine(struct engine_conf *e, const struct conf *c)
     e->login_tries = c->pop3.login_tries;
     e->expire_days = c->mail.expire_days;
     e->login_delay_s = c->auth.login_delay_s;
+    e->top_refused = c->pop3.top_when_expire_0 == CONF_TOP_REFUSED;
     e->language = c->pop3.language;
 }
 

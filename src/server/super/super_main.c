@@ -134,6 +134,7 @@ static void reload(struct super *s)
         event(LOG_ERROR, "config-refused", F_ERR(&e));
         conf_free(&conf);
         free(list);
+        super_notify("READY=1");
         return;
     }
     super_listen_swap(s, list, n);

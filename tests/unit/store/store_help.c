@@ -79,7 +79,10 @@ void box_put_str(const struct box *b, const char *name, const char *content)
 
 void box_age(const struct box *b, const char *name, int64_t seconds)
 {
-    struct timespec times[2] = { { time(NULL) - seconds, 0 }, { time(NULL) - seconds, 0 } };
+    struct timespec times[2] = {
+        {time(NULL) - seconds,  0},
+        { time(NULL) - seconds, 0}
+    };
     char path[512];
 
     assert_int_equal(utimensat(AT_FDCWD, box_join(b, name, path), times, AT_SYMLINK_NOFOLLOW), 0);

@@ -58,7 +58,8 @@ static bool gate(const char *call, int fd, const char *name, bool space)
 
 static int do_openat(int d, const char *p, int flags, mode_t mode)
 {
-    return gate(flags & O_CREAT ? "create" : "open", d, p, flags & O_CREAT) ? -1 : sys_real.openat(d, p, flags, mode);
+    return gate(flags & O_CREAT ? "create" : "open", d, p, flags & O_CREAT) ? -1
+                                                                            : sys_real.openat(d, p, flags, mode);
 }
 
 static int do_close(int fd)
@@ -151,7 +152,7 @@ static int do_seal(int fd, int seals)
 }
 
 static const struct sys_ops ops = {
-    do_openat,   do_close,    do_read,    do_pread,    do_write, do_pwrite, do_fsync, do_fstat, do_fstatat,
+    do_openat,    do_close,  do_read,     do_pread,   do_write,    do_pwrite, do_fsync, do_fstat, do_fstatat,
     do_renameat2, do_linkat, do_unlinkat, do_mkdirat, do_getdents, do_lseek,  do_lock,  do_memfd, do_seal,
 };
 

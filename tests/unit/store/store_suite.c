@@ -338,9 +338,14 @@ static void commit_that_fails_says_so(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BOTH(sizes_of_all_fixtures), BOTH(empty_and_missing),    BOTH(lock_and_sharing),
-        BOTH(snapshot_stays),        BOTH(commit_removes_what_is_marked),
-        BOTH(commit_without_marks),  BOTH(commit_of_vanished_and_changed), BOTH(commit_that_fails_says_so),
+        BOTH(sizes_of_all_fixtures),
+        BOTH(empty_and_missing),
+        BOTH(lock_and_sharing),
+        BOTH(snapshot_stays),
+        BOTH(commit_removes_what_is_marked),
+        BOTH(commit_without_marks),
+        BOTH(commit_of_vanished_and_changed),
+        BOTH(commit_that_fails_says_so),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

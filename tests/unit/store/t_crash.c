@@ -20,7 +20,8 @@
 
 enum { DONE = 0, REFUSED = 1, MESSAGES = 6 };
 
-static const char *const names[MESSAGES] = { "new/1.a", "cur/2.b:2,", "new/3.c,S=2", "cur/4.d:2,S", "cur/5.e:2,F", "new/6.f" };
+static const char *const names[MESSAGES] = { "new/1.a",     "cur/2.b:2,",  "new/3.c,S=2",
+                                             "cur/4.d:2,S", "cur/5.e:2,F", "new/6.f" };
 static const char *const uids[MESSAGES] = { "1.a", "2.b", "3.c", "4.d", "5.e", "6.f" };
 static const char *const contents[MESSAGES] = { "0\n", "11\n", "222\n", "3333\n", "44444\n", "555555\n" };
 enum { MARKED = 0x2d }; /* 1.a, 3.c, 4.d, 6.f */
@@ -106,7 +107,7 @@ static void commit_stopped_anywhere(void **state)
         assert_int_equal(there & (0x3f & ~MARKED), 0x3f & ~MARKED); /* what was not marked is never touched */
         if (journal || status == DONE)
             assert_int_equal(there & MARKED, 0); /* what the journal promises is finished */
-        else /* no journal yet: nothing; no journal any more: all */
+        else                                     /* no journal yet: nothing; no journal any more: all */
             assert_true((there & MARKED) == MARKED || (there & MARKED) == 0);
         finished += (there & MARKED) == 0;
         assert_false(box_has(&r.box, "restante-commit"));
@@ -307,7 +308,10 @@ static void torn_journal_removes_nothing(void **state)
 static int do_import(void *ctx)
 {
     struct run *r = ctx;
-    struct uid_pair pairs[2] = { { span_str("1.a"), span_str("foreign-1") }, { span_str("2.b"), span_str("foreign-2") } };
+    struct uid_pair pairs[2] = {
+        {span_str("1.a"),  span_str("foreign-1")},
+        { span_str("2.b"), span_str("foreign-2")}
+    };
     struct mddir d;
     bool ok;
 
@@ -337,7 +341,8 @@ static void import_stopped_anywhere(void **state)
         assert_true(!strcmp(v.rows[0].uid, "foreign-1") || (status != DONE && !strcmp(v.rows[0].uid, "1.a")));
         assert_true(!strcmp(v.rows[1].uid, "foreign-2") || (status != DONE && !strcmp(v.rows[1].uid, "2.b")));
         view_free(&v);
-        assert_int_equal(in_child(do_import, &(struct run){ .box = r.box, .stop_at = UINT32_MAX }), DONE); /* again */
+        assert_int_equal(in_child(do_import, &(struct run){ .box = r.box, .stop_at = UINT32_MAX }),
+                         DONE); /* again */
         v = look(r.box.path);
         assert_string_equal(v.rows[0].uid, "foreign-1");
         assert_string_equal(v.rows[1].uid, "foreign-2");
@@ -412,9 +417,13 @@ static int quiet(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(commit_stopped_anywhere), T(delivery_stopped_anywhere), T(open_stopped_anywhere),
-        T(import_stopped_anywhere), T(journal_of_other_files_removes_nothing),
-        T(torn_journal_removes_nothing), T(order_of_a_commit),
+        T(commit_stopped_anywhere),
+        T(delivery_stopped_anywhere),
+        T(open_stopped_anywhere),
+        T(import_stopped_anywhere),
+        T(journal_of_other_files_removes_nothing),
+        T(torn_journal_removes_nothing),
+        T(order_of_a_commit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

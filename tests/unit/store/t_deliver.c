@@ -284,9 +284,8 @@ static void many_at_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(names_tell_sizes),    T(prefix_and_from_line), T(from_line_in_pieces),
-        T(limits_and_refusals), T(maildrop_is_made),     T(delivery_during_a_session),
-        T(order_of_calls),      T(many_at_once),
+        T(names_tell_sizes), T(prefix_and_from_line),      T(from_line_in_pieces), T(limits_and_refusals),
+        T(maildrop_is_made), T(delivery_during_a_session), T(order_of_calls),      T(many_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

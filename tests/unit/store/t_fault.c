@@ -357,9 +357,10 @@ static int quiet(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(open_with_a_failing_call),     T(fetch_with_a_failing_call),  T(commit_with_a_failing_call),
-        T(delivery_with_a_failing_call), T(import_with_a_failing_call), T(full_disk),
-        T(no_file_may_grow),             T(failed_fsync_is_not_repeated),
+        T(open_with_a_failing_call),   T(fetch_with_a_failing_call),
+        T(commit_with_a_failing_call), T(delivery_with_a_failing_call),
+        T(import_with_a_failing_call), T(full_disk),
+        T(no_file_may_grow),           T(failed_fsync_is_not_repeated),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

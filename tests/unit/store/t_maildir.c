@@ -90,7 +90,8 @@ static void linked_cur_is_refused(void **state)
 static void order_by_time(void **state)
 {
     struct box *box = *state;
-    static const char *const names[] = { "new/10.M1.h", "cur/2.M10.h:2,S", "new/2.M9.h", "cur/1.M5.h:2,", "new/2.M9.g" };
+    static const char *const names[] = { "new/10.M1.h", "cur/2.M10.h:2,S", "new/2.M9.h", "cur/1.M5.h:2,",
+                                         "new/2.M9.g" };
     static const char *const want[] = { "1.M5.h", "2.M9.g", "2.M9.h", "2.M10.h", "10.M1.h" };
 
     for (size_t i = 0; i < 5; i++)
@@ -150,8 +151,8 @@ static void hostile_names(void **state)
 {
     struct box *box = *state;
     char longest[300] = "new/", longish[300] = "cur/1.";
-    const char *names[] = { longest,       longish,     "new/caf\xc3\xa9", "new/a b",  "new/line\nend\r",
-                            "cur/x:2,S:2,T", "cur/:2,S", "new/,S=1",        "cur/q:1,z", "new/%2e%2e",
+    const char *names[] = { longest,           longish,      "new/caf\xc3\xa9", "new/a b",   "new/line\nend\r",
+                            "cur/x:2,S:2,T",   "cur/:2,S",   "new/,S=1",        "cur/q:1,z", "new/%2e%2e",
                             "cur/\xff\xfe:2,", "new/h-fake", "new/7.M1.h:2,S" };
     struct view v, again;
 
@@ -493,12 +494,24 @@ static void surrogate_sizes_when_needed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(made_when_missing),     T(paths_are_checked),         T(linked_cur_is_refused),
-        T(order_by_time),         T(only_messages_count),       T(unreadable_cur),
-        T(hostile_names),         T(hints_are_not_trusted),     T(out_of_band_change_is_seen),
-        T(uids_outlive_everything), T(twins_get_names_of_their_own), T(new_is_moved),
-        T(seen_is_marked),        T(renamed_is_found_and_deleted), T(swapped_for_something_else),
-        T(tmp_is_cleaned),        T(old_mail_expires),          T(lock_dies_with_its_holder),
+        T(made_when_missing),
+        T(paths_are_checked),
+        T(linked_cur_is_refused),
+        T(order_by_time),
+        T(only_messages_count),
+        T(unreadable_cur),
+        T(hostile_names),
+        T(hints_are_not_trusted),
+        T(out_of_band_change_is_seen),
+        T(uids_outlive_everything),
+        T(twins_get_names_of_their_own),
+        T(new_is_moved),
+        T(seen_is_marked),
+        T(renamed_is_found_and_deleted),
+        T(swapped_for_something_else),
+        T(tmp_is_cleaned),
+        T(old_mail_expires),
+        T(lock_dies_with_its_holder),
         T(surrogate_sizes_when_needed),
     };
 

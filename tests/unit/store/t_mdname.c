@@ -21,19 +21,19 @@ static void bases_and_fields(void **state)
         uint64_t size, wire, when;
         uint32_t usec;
     } rows[] = {
-        { "x,S=12,W=13:2,S", "x", 12, 13, 0, 0 },
-        { "1700000000.M123456P7.host,S=5,W=6:2,FS", "1700000000.M123456P7.host", 5, 6, 1700000000, 123456 },
-        { "1700000000.Vfe01I12M99.host", "1700000000.Vfe01I12M99.host", 0, 0, 1700000000, 99 },
-        { "1700000000.H1234P9.host", "1700000000.H1234P9.host", 0, 0, 1700000000, 1234 },
-        { "a:2,S:2,T", "a", 0, 0, 0, 0 },
-        { "a:b:1,x", "a:b", 0, 0, 0, 0 },
-        { "a:", "a:", 0, 0, 0, 0 },
-        { ":2,S", "", 0, 0, 0, 0 },
-        { ",S=3", "", 3, 0, 0, 0 },
-        { "y,S=,W=1x,Q=9", "y", 0, 0, 0, 0 },
-        { "y,S=99999999999999999999", "y", 0, 0, 0, 0 },
-        { "12", "12", 0, 0, 0, 0 },
-        { "99999999999999999999.a", "99999999999999999999.a", 0, 0, 0, 0 },
+        {"x,S=12,W=13:2,S",                         "x",                           12, 13, 0,          0     },
+        { "1700000000.M123456P7.host,S=5,W=6:2,FS", "1700000000.M123456P7.host",   5,  6,  1700000000, 123456},
+        { "1700000000.Vfe01I12M99.host",            "1700000000.Vfe01I12M99.host", 0,  0,  1700000000, 99    },
+        { "1700000000.H1234P9.host",                "1700000000.H1234P9.host",     0,  0,  1700000000, 1234  },
+        { "a:2,S:2,T",                              "a",                           0,  0,  0,          0     },
+        { "a:b:1,x",                                "a:b",                         0,  0,  0,          0     },
+        { "a:",                                     "a:",                          0,  0,  0,          0     },
+        { ":2,S",                                   "",                            0,  0,  0,          0     },
+        { ",S=3",                                   "",                            3,  0,  0,          0     },
+        { "y,S=,W=1x,Q=9",                          "y",                           0,  0,  0,          0     },
+        { "y,S=99999999999999999999",               "y",                           0,  0,  0,          0     },
+        { "12",                                     "12",                          0,  0,  0,          0     },
+        { "99999999999999999999.a",                 "99999999999999999999.a",      0,  0,  0,          0     },
     };
 
     (void)state;
@@ -74,10 +74,17 @@ static void flags_are_sorted(void **state)
         char flag;
         const char *want;
     } rows[] = {
-        { "x:2,Sa", 'F', "x:2,FSa" }, { "x", 'S', "x:2,S" },        { "x,S=1", 0, "x,S=1:2," },
-        { "x:2,S", 'S', "x:2,S" },    { "x:2,TSRF", 'D', "x:2,DFRST" }, { "x:2,", 'S', "x:2,S" },
-        { "x:2,SS", 'S', "x:2,S" },   { "x:2,Z9q", 'S', "x:2,SZ9q" },   { "x:1,foo", 'S', "" },
-        { "x:1,foo", 0, "x:1,foo" },  { "x:2,RS", 0, "x:2,RS" },
+        {"x:2,Sa",    'F', "x:2,FSa"  },
+        { "x",        'S', "x:2,S"    },
+        { "x,S=1",    0,   "x,S=1:2," },
+        { "x:2,S",    'S', "x:2,S"    },
+        { "x:2,TSRF", 'D', "x:2,DFRST"},
+        { "x:2,",     'S', "x:2,S"    },
+        { "x:2,SS",   'S', "x:2,S"    },
+        { "x:2,Z9q",  'S', "x:2,SZ9q" },
+        { "x:1,foo",  'S', ""         },
+        { "x:1,foo",  0,   "x:1,foo"  },
+        { "x:2,RS",   0,   "x:2,RS"   },
     };
     char dst[MDNAME_ROOM], name[300];
 
@@ -156,8 +163,9 @@ static void new_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bases_and_fields), cmocka_unit_test(order_is_numeric), cmocka_unit_test(flags_are_sorted),
-        cmocka_unit_test(messages_and_uids), cmocka_unit_test(new_names),
+        cmocka_unit_test(bases_and_fields), cmocka_unit_test(order_is_numeric),
+        cmocka_unit_test(flags_are_sorted), cmocka_unit_test(messages_and_uids),
+        cmocka_unit_test(new_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

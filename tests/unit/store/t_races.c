@@ -219,7 +219,9 @@ static void move_once(void *ctx)
 static void moved_before_each_call(void **state)
 {
     static const struct mover moves[] = {
-        { NULL, "new/1.a", "cur/1.a:2,S" }, { NULL, "cur/2.b:2,", "cur/2.b:2,FS" }, { NULL, "cur/3.c:2,S", "new/3.c" },
+        {NULL,  "new/1.a",     "cur/1.a:2,S" },
+        { NULL, "cur/2.b:2,",  "cur/2.b:2,FS"},
+        { NULL, "cur/3.c:2,S", "new/3.c"     },
     };
 
     (void)state;

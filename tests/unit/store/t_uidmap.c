@@ -69,8 +69,9 @@ static void appended_is_read(void **state)
 
 static void illegal_pairs_are_refused(void **state)
 {
-    static const char *const uids[] = { "", "a b", "a\r", "caf\xc3\xa9",
-                                        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" };
+    static const char *const uids[] = {
+        "", "a b", "a\r", "caf\xc3\xa9", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+    };
     static const char *const bases[] = { "", ".x", "a/b", "a,S=1", "a:2,S" };
     struct box *box = *state;
     struct mddir d;
@@ -78,7 +79,10 @@ static void illegal_pairs_are_refused(void **state)
 
     assert_true(mddir_open(&d, box->path, false, &e));
     for (size_t i = 0; i < sizeof uids / sizeof *uids; i++) {
-        struct uid_pair pairs[2] = { { span_str("ok"), span_str("ok") }, { span_str("b"), span_str(uids[i]) } };
+        struct uid_pair pairs[2] = {
+            {span_str("ok"), span_str("ok")   },
+            { span_str("b"), span_str(uids[i])}
+        };
 
         assert_false(uidmap_append(&d, pairs, 2, &e));
         assert_int_equal(e.fault, FAULT_BAD);
@@ -104,7 +108,8 @@ static void torn_tails_and_damage(void **state)
         box_put(box, UIDMAP_FILE, span_of(file.p, i));
         append(box, "3.c", "third");
         assert_true(has(box, "3.c", "third"));
-        assert_true(i < 1 + (size_t)((uint8_t *)memchr(file.p, '\n', file.n) - file.p) || has(box, "1.a", "first"));
+        assert_true(i < 1 + (size_t)((uint8_t *)memchr(file.p, '\n', file.n) - file.p) ||
+                    has(box, "1.a", "first"));
     }
     for (size_t i = 0; i < file.n; i++) { /* any octet; without the line end between them both are lost */
         if (file.p[i] == '\n')
