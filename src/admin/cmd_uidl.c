@@ -166,8 +166,10 @@ static size_t count_known(struct view *v, struct import *im)
     for (uint32_t i = 0; i < v->listing.h.count; i++) {
         struct uid_pair key = { 0 };
 
-        if (!index_reader_get(&v->listing, i, &record, &uid, &name))
+        if (!index_reader_get(&v->listing, i, &record, &uid, &name) || !name.n)
             continue;
+        if (memchr(name.p, '/', name.n))
+            span_until(&name, '/'); /* the folder it is in */
         key.base = mdname_parse(name).base;
         known += bsearch(&key, im->v, im->n, sizeof *im->v, order_bases) != NULL;
     }

@@ -115,8 +115,3 @@ void log_open(const char *role, int fd, enum log_level max)
     sink.fd = fd;
     sink.max = max;
 }
-
-enum log_level log_level(void)
-{
-    return sink.max;
-}

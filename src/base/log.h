@@ -36,7 +36,6 @@ void event_write(enum log_level level, const char *name, const struct field *fie
 
 /* Sets where lines go (default 2), the role they carry and the least important level written. */
 void log_open(const char *role, int fd, enum log_level max);
-enum log_level log_level(void);
 
 /* The line of an event, without its end; for tests and fuzzers. Returns its length. */
 size_t event_format(char *dst, size_t room, const char *name, const struct field *fields, size_t n);

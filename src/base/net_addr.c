@@ -9,14 +9,14 @@
 
 static const uint8_t v4_prefix[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
-bool net_addr_is_v4(const struct net_addr *a)
+static bool is_v4(const struct net_addr *a)
 {
     return memcmp(a->b, v4_prefix, sizeof v4_prefix) == 0;
 }
 
 void net_addr_text(const struct net_addr *a, char text[NET_ADDR_TEXT])
 {
-    if (net_addr_is_v4(a))
+    if (is_v4(a))
         inet_ntop(AF_INET, a->b + 12, text, NET_ADDR_TEXT);
     else
         inet_ntop(AF_INET6, a->b, text, NET_ADDR_TEXT);
@@ -56,9 +56,9 @@ bool net_block_parse(const char *text, struct net_block *block)
     block->bits = 128;
     if (!slash)
         return true;
-    if (!num_all_u64(span_str(slash + 1), &bits) || bits > (net_addr_is_v4(&a) ? 32 : 128))
+    if (!num_all_u64(span_str(slash + 1), &bits) || bits > (is_v4(&a) ? 32 : 128))
         return false;
-    block->bits = (unsigned)bits + (net_addr_is_v4(&a) ? 96 : 0);
+    block->bits = (unsigned)bits + (is_v4(&a) ? 96 : 0);
     return true;
 }
 
@@ -123,7 +123,7 @@ bool net_addr_from(const struct sockaddr *sa, struct net_addr *a)
 unsigned net_addr_to(const struct net_addr *a, struct sockaddr_storage *ss)
 {
     memset(ss, 0, sizeof *ss);
-    if (net_addr_is_v4(a)) {
+    if (is_v4(a)) {
         struct sockaddr_in *in = (void *)ss;
 
         in->sin_family = AF_INET;
@@ -142,6 +142,6 @@ unsigned net_addr_to(const struct net_addr *a, struct sockaddr_storage *ss)
 void net_addr_key(const struct net_addr *a, uint8_t key[16])
 {
     memcpy(key, a->b, 16);
-    if (!net_addr_is_v4(a))
+    if (!is_v4(a))
         memset(key + 8, 0, 8);
 }

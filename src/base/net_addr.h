@@ -18,8 +18,6 @@ struct net_block {
 
 enum { NET_ADDR_TEXT = 64 };
 
-bool net_addr_is_v4(const struct net_addr *a);
-
 /* "192.0.2.1", "2001:db8::1" without brackets and port; NUL-terminated. */
 void net_addr_text(const struct net_addr *a, char text[NET_ADDR_TEXT]);
 

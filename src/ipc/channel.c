@@ -154,6 +154,7 @@ void channel_drain(struct channel *c)
     c->in_handler = false;
 }
 
+/* size: two ends, and who is told of them */
 struct channel *channel_open(uv_loop_t *loop, int fd, enum role self, enum role peer, uint32_t peer_id,
                              const struct channel_ops *ops, void *ctx)
 {
@@ -174,11 +175,6 @@ struct channel *channel_open(uv_loop_t *loop, int fd, enum role self, enum role 
     uv_poll_init(loop, &c->poll, fd);
     watch(c);
     return c;
-}
-
-enum role channel_role(const struct channel *c)
-{
-    return c->peer;
 }
 
 uint32_t channel_id(const struct channel *c)

@@ -25,7 +25,6 @@ enum { CHANNEL_QUEUE_OCTETS = 8 * 1024 * 1024 }; /* past it the peer counts as h
 struct channel *channel_open(uv_loop_t *loop, int fd, enum role self, enum role peer, uint32_t peer_id,
                              const struct channel_ops *ops, void *ctx);
 
-enum role channel_role(const struct channel *c);
 uint32_t channel_id(const struct channel *c);
 
 /* Sends or queues m; descriptors are duplicated when queued, the caller keeps its own. False when the channel is

@@ -22,7 +22,6 @@ struct ticket_key {
 };
 
 struct tls_site {
-    int refs;
     SSL_CTX **ctx; /* one per certificate, [0] is the default */
     unsigned nctx;
     bool strict_sni, asks_certificate;
@@ -30,7 +29,8 @@ struct tls_site {
     unsigned ntickets;
 };
 
-void tls_error(char *text, size_t room)
+/* The last error of OpenSSL in words. */
+static void last_error(char *text, size_t room)
 {
     unsigned long code = ERR_peek_last_error();
 
@@ -42,11 +42,12 @@ static bool fail(struct err *e, const char *what)
 {
     char text[200];
 
-    tls_error(text, sizeof text);
+    last_error(text, sizeof text);
     return err_set(e, FAULT_PERM, "%s: %s", what, text);
 }
 
 /* ALPN: "pop3" or a fatal alert; a client that offers nothing never gets here (R9325-03). */
+/* size: OpenSSL's signature */
 static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *outlen, const unsigned char *in,
                    unsigned inlen, void *arg)
 {
@@ -92,6 +93,7 @@ static int on_sni(SSL *ssl, int *alert, void *arg)
 }
 
 /* Session tickets under keys that all fronts share (RFC 5077's recommended construction). */
+/* size: OpenSSL's signature */
 static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
                      EVP_MAC_CTX *mac, int encrypt)
 {
@@ -231,7 +233,6 @@ bool tls_site_new(struct span bundle, const struct tls_options *options, struct 
     struct span look = bundle;
     bool ok = true;
 
-    site->refs = 1;
     site->strict_sni = options->strict_sni;
     while (tls_bundle_next(&look, &end) && !end.end)
         ;
@@ -246,19 +247,12 @@ bool tls_site_new(struct span bundle, const struct tls_options *options, struct 
     return ok;
 }
 
-struct tls_site *tls_site_ref(struct tls_site *site)
-{
-    if (site)
-        site->refs++;
-    return site;
-}
-
 void tls_site_free(struct tls_site **sp)
 {
     struct tls_site *site = *sp;
 
     *sp = NULL;
-    if (!site || --site->refs > 0)
+    if (!site)
         return;
     for (unsigned i = 0; i < site->nctx; i++)
         SSL_CTX_free(site->ctx[i]);

@@ -29,8 +29,7 @@ bool tls_bundle_end(struct buf *bundle, struct span client_ca_pem, struct span c
 
 /* Makes a site and tests each key against its certificate; false with a text for the operator. */
 bool tls_site_new(struct span bundle, const struct tls_options *options, struct tls_site **site, struct err *e);
-struct tls_site *tls_site_ref(struct tls_site *site);
-void tls_site_free(struct tls_site **site); /* drops a reference */
+void tls_site_free(struct tls_site **site);
 
 /* Keys for session tickets, newest first, TLS_TICKET_KEY_OCTETS each: the same in every front, so that a client
  * resumes on any of them. */
@@ -49,8 +48,5 @@ size_t tls_binding_exporter(SSL *ssl, uint8_t dst[TLS_BINDING_MAX]);
 
 /* Identities of a client certificate that verified: "email:…", "sha256:…", NUL-separated; 0 = none. */
 size_t tls_identities(SSL *ssl, uint8_t dst[TLS_IDENTITIES_MAX]);
-
-/* The last error of OpenSSL in words. */
-void tls_error(char *text, size_t room);
 
 #endif

@@ -123,20 +123,19 @@ static void write_all(struct conn *c, struct span *s)
         s->n = 0;
 }
 
-bool conn_flush(struct conn *c)
+static void flush(struct conn *c)
 {
     struct span rest = buf_span(&c->out);
     size_t before = rest.n;
 
     if (before == 0)
-        return true;
+        return;
     write_all(c, &rest);
     buf_consume(&c->out, before - rest.n);
     if (c->peer_gone)
         c->out.n = 0;
     if (c->out.n == 0)
         buf_free(&c->out);
-    return true;
 }
 
 bool conn_send(struct conn *c, struct span s)
@@ -307,7 +306,7 @@ void conn_on_poll(uv_poll_t *poll, int status, int events)
     if (status < 0)
         c->eof = c->peer_gone = true;
     if (events & UV_WRITABLE)
-        conn_flush(c);
+        flush(c);
     if (events & (UV_READABLE | UV_DISCONNECT))
         take_input(c);
     conn_run(c);

@@ -171,7 +171,6 @@ void conn_begin_pop3(struct conn *c);               /* greeting, or after STLS n
 /* conn_io.c */
 void conn_on_poll(uv_poll_t *poll, int status, int events);
 void conn_watch(struct conn *c);
-bool conn_flush(struct conn *c);                    /* false: c is closed */
 bool conn_send(struct conn *c, struct span s);      /* write or keep; false: c is closed */
 bool conn_start_tls(struct conn *c);                /* false: c is closed */
 bool conn_read_more(struct conn *c);                /* true: more input arrived without waiting */
