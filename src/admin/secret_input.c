@@ -57,9 +57,9 @@ static bool ask(const char *prompt, struct buf *secret, struct err *e)
     quiet.c_lflag &= ~(tcflag_t)(ECHO | ICANON | ISIG);
     quiet.c_cc[VMIN] = 1;
     quiet.c_cc[VTIME] = 0;
-    if (!say(prompt) || tcsetattr(0, TCSAFLUSH, &quiet) != 0)
+    if (tcsetattr(0, TCSAFLUSH, &quiet) != 0) /* before the prompt: nothing typed after it may be seen */
         return err_errno(e, "tcsetattr", "terminal");
-    ok = read_keys(secret, e);
+    ok = say(prompt) ? read_keys(secret, e) : err_errno(e, "write", "terminal");
     tcsetattr(0, TCSAFLUSH, &before);
     say("\n");
     return ok;

@@ -71,7 +71,7 @@ struct conf {
     } users;
     struct {                     /* auth { … } */
         struct strlist mechanisms; /* empty = every mechanism that all users can use */
-        bool apop, cram_reserved;
+        bool apop;
         bool utf8_user, legacy_8bit;
         uint32_t scram_iterations;
         bool throttle;

@@ -161,11 +161,12 @@ static bool get_seen(void *ctx, uint32_t i, struct md_seen *seen)
 static bool drop_fetch(struct drop *drop, uint32_t i, int *fd, struct err *e)
 {
     struct md_seen seen;
+    struct md_place place;
     enum md_found found;
     bool got = get_seen(drop, i, &seen);
 
     *fd = -1;
-    found = got ? mdfind_open(&drop->find, &seen, fd, e) : MD_TROUBLE;
+    found = got ? mdfind_open(&drop->find, &seen, &place, fd, e) : MD_TROUBLE;
     index_reader_rest(&drop->listing); /* sessions idle for long between messages */
     if (!got)
         return err_set(e, FAULT_TEMP, "%s: the listing cannot be read any more", drop->dir.path);

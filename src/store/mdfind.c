@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-enum { CHASES = 6 }; /* names that vanish before we get there, until we give up for now */
+enum { CHASES = 64 }; /* names that vanish before we get there, until we give up for now */
 
 static bool is_same(const struct stat *st, const struct md_seen *seen)
 {
@@ -144,24 +144,23 @@ enum md_found mdfind_place(struct mdfind *f, const struct md_seen *seen, struct 
     return first;
 }
 
-enum md_found mdfind_open(struct mdfind *f, const struct md_seen *seen, int *fd, struct err *e)
+enum md_found mdfind_open(struct mdfind *f, const struct md_seen *seen, struct md_place *place, int *fd,
+                          struct err *e)
 {
-    struct md_place place;
-
     for (int i = 0; i < CHASES; i++) {
-        enum md_found found = mdfind_place(f, seen, &place, e);
+        enum md_found found = mdfind_place(f, seen, place, e);
 
         if (found != MD_FOUND)
             return found;
-        *fd = sys_open(f->dir_ref->sub[place.sub], place.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+        *fd = sys_open(f->dir_ref->sub[place->sub], place->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
         if (*fd < 0 && errno == ENOENT)
             continue;
-        if (*fd < 0 || sys->fstat(*fd, &place.st) != 0) {
-            trouble(f, place.sub, "open a message in", e);
+        if (*fd < 0 || sys->fstat(*fd, &place->st) != 0) {
+            trouble(f, place->sub, "open a message in", e);
             sys_close(fd);
             return MD_TROUBLE;
         }
-        if (is_same(&place.st, seen))
+        if (is_same(&place->st, seen))
             return MD_FOUND;
         sys_close(fd);
         return MD_CHANGED;

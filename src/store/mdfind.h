@@ -39,8 +39,9 @@ void mdfind_free(struct mdfind *f);
 /* Under the name it was seen with, then by its base. MD_CHANGED: there, with other content. MD_TROUBLE: *e. */
 enum md_found mdfind_place(struct mdfind *f, const struct md_seen *seen, struct md_place *place, struct err *e);
 
-/* Opens it read-only. */
-enum md_found mdfind_open(struct mdfind *f, const struct md_seen *seen, int *fd, struct err *e);
+/* Opens it read-only; place tells where it was. */
+enum md_found mdfind_open(struct mdfind *f, const struct md_seen *seen, struct md_place *place, int *fd,
+                          struct err *e);
 
 /* Unlinks it, with every other name of the same base that leads to the same file. MD_FOUND = was unlinked
  * now, MD_GONE = others had done it. *sub tells where. Nothing is synced. */

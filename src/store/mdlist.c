@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { SEARCHES = 8 }; /* scans for messages that were renamed under our eyes before we call them gone */
+enum { SEARCHES = 64 }; /* scans for messages that are renamed under our eyes, until we give up for now */
 
 static void skip(const struct mddir *d, const struct mdlist *l, struct md_msg *m, const char *why)
 {
@@ -61,21 +61,14 @@ static bool look(struct mdlist *l, const struct mddir *d, struct md_msg *m, stru
     return true;
 }
 
-static uint32_t count_gone(const struct mdlist *l)
-{
-    uint32_t n = 0;
-
-    for (uint32_t i = 0; i < l->n; i++)
-        n += l->v[i].gone;
-    return n;
-}
-
-/* Gives every message that is gone the name it has now, and looks at it again. */
-static bool search(struct mdlist *l, const struct mddir *d, struct err *e)
+/* Gives every message that is not where it was the name it has now, and looks at it again; one whose base no
+ * scan holds any more is gone for good. *left: those that had moved on before we looked. */
+static bool search(struct mdlist *l, const struct mddir *d, uint32_t *left, struct err *e)
 {
     struct mdlist now;
     bool ok;
 
+    *left = 0;
     mdlist_init(&now);
     ok = mdlist_scan(&now, d, e);
     for (uint32_t i = 0; i < l->n && ok; i++) {
@@ -85,9 +78,22 @@ static bool search(struct mdlist *l, const struct mddir *d, struct err *e)
         if (at == now.n)
             continue;
         ok = mdlist_rename(l, m, now.v[at].sub, span_str(mdlist_name(&now, &now.v[at]))) && look(l, d, m, e);
+        *left += m->gone;
     }
     mdlist_free(&now);
     return ok;
+}
+
+static bool search_all(struct mdlist *l, const struct mddir *d, struct err *e)
+{
+    uint32_t left = 0;
+
+    for (uint32_t i = 0; i < l->n; i++)
+        left += l->v[i].gone;
+    for (int i = 0; i < SEARCHES && left; i++)
+        if (!search(l, d, &left, e))
+            return false;
+    return !left || err_set(e, FAULT_TEMP, "messages in %s are being renamed all the time", d->path);
 }
 
 /* Drops the second of two entries that are one file: seen in both directories while it moved. */
@@ -127,9 +133,8 @@ bool mdlist_load(struct mdlist *l, const struct mddir *d, struct err *e)
     for (uint32_t i = 0; i < l->n; i++)
         if (!look(l, d, &l->v[i], e))
             return false;
-    for (int i = 0; i < SEARCHES && count_gone(l); i++)
-        if (!search(l, d, e))
-            return false;
+    if (!search_all(l, d, e))
+        return false;
     drop_same(l);
     return true;
 }

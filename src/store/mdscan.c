@@ -13,9 +13,13 @@ enum {
     TEXT_MAX = 1 << 29, /* two million messages with names of 255 octets */
     READ_OCTETS = 65536,
     SETTLED_NS = 20000000, /* two ticks of the coarsest kernel clock: a change within one leaves no trace */
-    CALM_READINGS = 3,     /* a message that three readings in a row missed is gone */
-    MAX_READINGS = 12
+    FEW_READINGS = 3,      /* changed just before: a reading that misses something is unlikely */
+    MANY_READINGS = 6,     /* changed meanwhile: a message that six readings in a row missed is gone */
+    MAX_READINGS = 24
 };
+
+/* What may have changed while we read: nothing; a little, by the clock's coarseness; something. */
+enum calm { CALM, RECENT, BUSY };
 
 static int compare_spans(struct span a, struct span b)
 {
@@ -92,9 +96,8 @@ static bool changes(const struct mddir *d, struct stat st[2], struct err *e)
     return true;
 }
 
-/* One reading of both directories: new/ first, so that a message on its way to cur/ is seen at least once.
- * calm = nothing can have changed meanwhile. */
-static bool read_both(struct mdlist *l, const struct mddir *d, bool *calm, struct err *e)
+/* One reading of both directories: new/ first, so that a message on its way to cur/ is seen at least once. */
+static bool read_both(struct mdlist *l, const struct mddir *d, enum calm *calm, struct err *e)
 {
     struct stat before[2], after[2];
     int64_t now = clock_real_ns();
@@ -104,10 +107,13 @@ static bool read_both(struct mdlist *l, const struct mddir *d, bool *calm, struc
     if (!changes(d, before, e) || !read_sub(l, d, MD_NEW, e) || !read_sub(l, d, MD_CUR, e) ||
         !changes(d, after, e))
         return false;
-    *calm = true;
-    for (int i = 0; i < 2; i++)
-        if (ctime_ns(&before[i]) != ctime_ns(&after[i]) || ctime_ns(&before[i]) > now - SETTLED_NS)
-            *calm = false;
+    *calm = CALM;
+    for (int i = 0; i < 2; i++) {
+        if (ctime_ns(&before[i]) != ctime_ns(&after[i]))
+            *calm = BUSY;
+        else if (ctime_ns(&before[i]) > now - SETTLED_NS && *calm == CALM)
+            *calm = RECENT;
+    }
     l->new_mtime_ns = md_mtime_ns(&before[MD_NEW]);
     l->cur_mtime_ns = md_mtime_ns(&before[MD_CUR]);
     if (l->n)
@@ -130,7 +136,7 @@ static bool carry_over(struct mdlist *newest, const struct mdlist *earlier, uint
             j++;
         if (j < own && span_eq(mdlist_base(newest, &newest->v[j]), base))
             continue;
-        if (m->links + 1 >= CALM_READINGS)
+        if (m->links + 1 >= MANY_READINGS)
             continue;
         if (!add_name(newest, m->sub, mdlist_name(earlier, m)))
             return false;
@@ -146,16 +152,20 @@ bool mdlist_scan(struct mdlist *l, const struct mddir *d, struct err *e)
 {
     struct mdlist earlier;
     uint32_t carried = 0;
-    bool calm, ok = read_both(l, d, &calm, e);
+    int need = FEW_READINGS;
+    enum calm calm;
+    bool ok = read_both(l, d, &calm, e);
 
     mdlist_init(&earlier);
-    for (int i = 1; ok && !calm && i < MAX_READINGS && (i < CALM_READINGS || carried); i++) {
+    for (int i = 1; ok && calm != CALM && i < MAX_READINGS && (i < need || carried); i++) {
         struct mdlist swap = earlier;
 
+        if (calm == BUSY)
+            need = MANY_READINGS;
         earlier = *l;
         *l = swap;
         ok = read_both(l, d, &calm, e);
-        if (ok && !calm && !carry_over(l, &earlier, &carried))
+        if (ok && calm != CALM && !carry_over(l, &earlier, &carried))
             ok = too_many(d, e);
     }
     for (uint32_t i = 0; i < l->n; i++)

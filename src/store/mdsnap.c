@@ -112,33 +112,36 @@ static bool is_own_trouble(int code)
     return code == EMFILE || code == ENFILE || code == ENOMEM;
 }
 
-/* Opens message m under the name it has now; -1 with gone or refused set, or, for our own troubles, neither. */
-static int open_message(struct mdlist *l, struct mdfind *f, struct md_msg *m, struct err *e)
+/* Message m is not where it was: opens it under the name it has now. */
+static int open_moved(struct mdlist *l, struct mdfind *f, struct md_msg *m, struct err *e)
 {
     struct md_seen seen = { m->sub, span_str(mdlist_name(l, m)), m->size, m->mtime_ns };
     struct md_place place;
-    enum md_found found;
-    int fd = sys_open(f->dir_ref->sub[m->sub], mdlist_name(l, m), O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+    int fd = -1;
+    enum md_found found = mdfind_open(f, &seen, &place, &fd, e);
 
-    if (fd < 0 && errno == ENOENT) {
-        found = mdfind_place(f, &seen, &place, e);
-        m->gone = found == MD_GONE || found == MD_CHANGED; /* listed next time, if it is there then */
-        if (found != MD_FOUND)
-            return -1;
-        if (!mdlist_rename(l, m, place.sub, span_str(place.name))) {
-            err_set(e, FAULT_PERM, "%s holds more messages than can be listed", f->dir_ref->path);
-            return -1;
-        }
-        fd = sys_open(f->dir_ref->sub[m->sub], mdlist_name(l, m), O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
-        m->gone = fd < 0 && errno == ENOENT;
-    }
-    if (fd < 0 && !m->gone) {
-        if (is_own_trouble(errno))
-            mddir_fail(f->dir_ref, e, "open a message in", mddir_sub_name(m->sub));
-        else
-            refuse(l, f, m, strerror(errno));
+    m->gone = found == MD_GONE || found == MD_CHANGED; /* listed next time, if it is there then */
+    if (found == MD_FOUND && !mdlist_rename(l, m, place.sub, span_str(place.name))) {
+        sys_close(&fd);
+        err_set(e, FAULT_PERM, "%s holds more messages than can be listed", f->dir_ref->path);
     }
     return fd;
+}
+
+/* -1 with gone or refused set, or, for troubles that are not the message's, neither. */
+static int open_message(struct mdlist *l, struct mdfind *f, struct md_msg *m, struct err *e)
+{
+    int fd = sys_open(f->dir_ref->sub[m->sub], mdlist_name(l, m), O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+
+    if (fd >= 0)
+        return fd;
+    if (errno == ENOENT)
+        return open_moved(l, f, m, e);
+    if (is_own_trouble(errno))
+        mddir_fail(f->dir_ref, e, "open a message in", mddir_sub_name(m->sub));
+    else
+        refuse(l, f, m, strerror(errno));
+    return -1;
 }
 
 /* Counts what the descriptor holds from its beginning. */

@@ -121,7 +121,7 @@ def on_terminal(site, words, answers):
         if not piece:
             break
         screen += piece
-        if waiting and screen.rstrip(b"\r\n").endswith((b":", b": ", b"] ")):
+        if waiting and screen.endswith((b": ", b"] ")):
             os.write(fd, waiting.pop(0))
     os.close(fd)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), screen
