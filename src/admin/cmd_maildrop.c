@@ -186,8 +186,6 @@ int cmd_maildrop_list(struct ctl *ctl)
 
     if (code == EX_OK)
         code = list(ctl, &v);
-    if (code == EX_OK && v.blocked)
-        ctl_fail(EX_OK, "a session has the maildrop: headers of the rest could not be read");
     view_close(&v);
     return code;
 }
@@ -205,7 +203,6 @@ int cmd_maildrop_show(struct ctl *ctl)
     } else if (code == EX_OK && !view_fetch(&v, uid, &fd, &e)) {
         code = ctl_fail(e.fault == FAULT_GONE ? EX_NOINPUT : ctl_code(e.fault), "%s", e.text);
     } else if (code == EX_OK) {
-        view_rest(&v); /* whoever reads our output may be slow */
         code = copy(fd, args_get(&ctl->args, "crlf") != NULL);
         close(fd);
     }

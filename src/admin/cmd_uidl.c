@@ -215,7 +215,6 @@ int cmd_uidl_import(struct ctl *ctl)
         code = view_open(ctl, ctl->args.words[0], &view);
     if (code == EX_OK) {
         known = count_known(&view, &im);
-        view_rest(&view);
         code = append(view.account.maildrop, &im);
         if (code == EX_OK)
             printf("%zu UIDLs imported; %zu of %u messages have one of them\n", im.n, known, view.listing.h.count);

@@ -42,6 +42,7 @@ void sandbox_signals(void)
     struct sigaction ignore = { .sa_handler = SIG_IGN };
 
     sigaction(SIGPIPE, &ignore, NULL);
+    sigaction(SIGXFSZ, &ignore, NULL); /* a full quota is an error to answer, not an end */
     sigaction(SIGINT, &ignore, NULL);
     sigaction(SIGHUP, &ignore, NULL);
     sigaction(SIGTERM, &ignore, NULL);

@@ -34,12 +34,12 @@ static bool is_marked(const uint8_t *marks, uint32_t i)
 /* The changes that opening makes need the other sessions of a shared maildrop to wait. */
 static bool change_begin(struct drop *drop, struct err *e)
 {
-    return drop->policy.sessions == STORE_EXCLUSIVE || lock_change(drop->lock, e);
+    return drop->policy.sessions != STORE_SHARED || lock_change(drop->lock, e);
 }
 
 static void change_end(struct drop *drop)
 {
-    if (drop->policy.sessions != STORE_EXCLUSIVE)
+    if (drop->policy.sessions == STORE_SHARED)
         lock_change_end(drop->lock);
 }
 
@@ -71,7 +71,10 @@ static bool make_snapshot(struct drop *drop, struct mdlist *l, struct err *e)
 
     if (!mdlist_load(l, &drop->dir, e))
         return false;
-    tidy(drop, l);
+    if (drop->policy.sessions == STORE_LOOK)
+        mdlist_sort(l);
+    else
+        tidy(drop, l);
     ok = mdsnap_measure(&snap, l, &drop->find, e);
     if (ok) {
         mdlist_sort(l); /* without what turned out unreadable */
@@ -87,8 +90,10 @@ static bool open_locked(struct drop *drop, struct err *e)
     struct mdlist l;
     bool ok;
 
-    mdcommit_replay(&drop->find, drop->policy.durable);
-    mdtidy_tmp(&drop->dir);
+    if (drop->policy.sessions != STORE_LOOK) {
+        mdcommit_replay(&drop->find, drop->policy.durable);
+        mdtidy_tmp(&drop->dir);
+    }
     mdlist_init(&l);
     ok = make_snapshot(drop, &l, e);
     mdlist_free(&l);
@@ -121,7 +126,8 @@ static bool drop_open(const char *path, const struct store_policy *policy, struc
     *drop = d;
     ok = mddir_open(&d->dir, path, policy->create, e);
     mdfind_init(&d->find, &d->dir);
-    ok = ok && lock_session(&d->dir, policy->sessions == STORE_EXCLUSIVE, &d->lock, e) && change_begin(d, e);
+    ok = ok && (policy->sessions == STORE_LOOK ||
+                lock_session(&d->dir, policy->sessions == STORE_EXCLUSIVE, &d->lock, e)) && change_begin(d, e);
     if (ok) {
         ok = open_locked(d, e);
         change_end(d);
@@ -212,6 +218,8 @@ static bool drop_commit(struct drop *drop, struct store_commit *c, struct err *e
     bool any = c->deleted && has_any(c->deleted, count), ok = true;
 
     c->removed = c->failed = 0;
+    if (drop->policy.sessions == STORE_LOOK)
+        return err_set(e, FAULT_BAD, "%s was opened to look only", drop->dir.path);
     if (!change_begin(drop, e)) {
         for (uint32_t i = 0; i < count; i++)
             c->failed += is_marked(c->deleted, i);

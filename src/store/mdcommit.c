@@ -156,7 +156,7 @@ static bool remove_all(struct mdfind *f, const struct md_victims *v, bool durabl
     }
     for (int i = 0; i < 2 && durable; i++)
         if (touched[i] && sys->fsync(f->dir_ref->sub[i]) != 0)
-            return mddir_fail(f->dir_ref, to, "fsync", mddir_sub_name(i));
+            return mddir_fail(f->dir_ref, to, "fsync", mddir_sub_name((enum md_sub)i));
     return true;
 }
 

@@ -92,7 +92,7 @@ static bool changes(const struct mddir *d, struct stat st[2], struct err *e)
 {
     for (int i = 0; i < 2; i++)
         if (sys->fstat(d->sub[i], &st[i]) != 0)
-            return mddir_fail(d, e, "stat", mddir_sub_name(i));
+            return mddir_fail(d, e, "stat", mddir_sub_name((enum md_sub)i));
     return true;
 }
 

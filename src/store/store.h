@@ -14,7 +14,8 @@
 
 enum store_sessions {
     STORE_EXCLUSIVE, /* one session per maildrop; others get FAULT_IN_USE */
-    STORE_SHARED     /* snapshots side by side, no session lock; UPDATEs are serialised */
+    STORE_SHARED,    /* snapshots side by side, no session lock; UPDATEs are serialised */
+    STORE_LOOK       /* no lock at all, nothing is changed (but the index, a cache): for administrators; no commit */
 };
 
 struct store_policy {
