@@ -4,12 +4,10 @@ import fcntl
 import os
 import struct
 import subprocess
-import threading
-import time
 
 import pytest
 import wiremodel
-from ctl import EX_NOINPUT, EX_NOUSER, EX_TEMPFAIL, own
+from ctl import EX_NOINPUT, EX_NOUSER, own
 
 F_OFD_SETLK = 37
 
