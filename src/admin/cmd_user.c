@@ -54,11 +54,32 @@ static void stored_free(struct stored *s)
     buf_wipe(&s->sha1);
 }
 
+/* SCRAM-SHA-256 serves every way to log in. But where accounts have another hash and none has SCRAM keys, a new one
+ * follows them: else SCRAM would be announced to all, and clients that prefer it could not log in to the others. */
+static enum password_scheme usual_scheme(const struct conf *conf)
+{
+    enum password_scheme scheme = PASSWORD_SCRAM_SHA_256;
+    struct buf report = BUF(65536);
+    const struct users_summary *s;
+    struct users *table = NULL;
+    struct span rest;
+
+    if (users_load(conf->users.file, &table, &report)) {
+        s = users_summary(table);
+        if (s->typical && s->scram[SCRAM_SHA_256] == 0)
+            scheme = password_scheme_of(span_str(s->typical->password), &rest);
+        users_free(&table);
+    }
+    buf_free(&report);
+    return scheme == PASSWORD_PLAIN || scheme == PASSWORD_UNKNOWN ? PASSWORD_SCRAM_SHA_256 : scheme;
+}
+
 static bool hash(const struct ctl *ctl, const struct conf *conf, struct span secret, struct stored *out,
                  struct err *e)
 {
     const char *wanted = args_get(&ctl->args, "scheme");
-    enum password_scheme scheme = wanted ? password_scheme_find(span_str(wanted)) : PASSWORD_SCRAM_SHA_256;
+    enum password_scheme scheme = wanted ? password_scheme_find(span_str(wanted))
+                                         : usual_scheme(conf);
     bool scram = scheme == PASSWORD_SCRAM_SHA_256 || scheme == PASSWORD_SCRAM_SHA_1;
     uint32_t cost = conf->auth.scram_iterations;
     struct span rest;

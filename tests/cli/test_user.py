@@ -76,6 +76,16 @@ def test_schemes(site, scheme, field):
     assert field in stored(site, "bob")
 
 
+def test_scheme_follows_the_others(site):
+    """Where accounts have another hash and none has SCRAM keys, a new one is like them; then SCRAM stays."""
+    site.add("ann", "--scheme", "SHA512-CRYPT")
+    site.add("bob")
+    assert stored(site, "bob").startswith("{SHA512-CRYPT}")
+    site.add("eve", "--scheme", "SCRAM-SHA-256")
+    site.add("joe")
+    assert stored(site, "joe").startswith("{SCRAM-SHA-256}")
+
+
 def test_sha1_besides(site):
     site.add("bob", "--with-sha1")
     assert "{SCRAM-SHA-256}" in stored(site, "bob") and "scram-sha-1=4096," in stored(site, "bob")

@@ -142,7 +142,7 @@ void auth_front_gone(void *ctx, struct channel *ch, const struct err *why)
     struct auth *w = ctx;
     uint32_t id = channel_id(ch);
 
-    event(LOG_WARNING, "peer-gone", F_STR("peer", "front"), F_U64("id", id), F_ERR(why));
+    event(LOG_INFO, "peer-gone", F_STR("peer", "front"), F_U64("id", id), F_ERR(why));
     if (w->front[id] != ch)
         return;
     w->front[id] = NULL;

@@ -128,7 +128,7 @@ static void hasher_gone(void *ctx, struct channel *ch, const struct err *why)
     uint64_t request = h->request;
     struct attempt *a = request ? attempt_find(w, h->sid) : NULL;
 
-    event(LOG_WARNING, "peer-gone", F_STR("peer", "hash"), F_U64("id", channel_id(ch)), F_ERR(why));
+    event(LOG_INFO, "peer-gone", F_STR("peer", "hash"), F_U64("id", channel_id(ch)), F_ERR(why));
     h->channel = NULL;
     h->request = 0;
     if (a && a->stage == AT_HASH && a->request == request)

@@ -115,7 +115,7 @@ static void super_gone(void *ctx, struct channel *ch, const struct err *why)
     struct auth *w = ctx;
 
     (void)ch;
-    event(LOG_WARNING, "peer-gone", F_STR("peer", "supervisor"), F_ERR(why));
+    event(LOG_INFO, "peer-gone", F_STR("peer", "supervisor"), F_ERR(why));
     w->super = NULL;
     uv_stop(w->loop); /* without a supervisor nobody would replace what dies */
 }

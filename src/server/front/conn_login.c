@@ -391,7 +391,7 @@ void front_auth_gone(void *ctx, struct channel *ch, const struct err *why)
 
     (void)ch;
     f->auth = NULL;
-    event(LOG_WARNING, "peer-gone", F_STR("peer", "auth"), F_ERR(why));
+    event(LOG_INFO, "peer-gone", F_STR("peer", "auth"), F_ERR(why));
     for (uint32_t i = 0; i < f->nslot; i++) {
         struct conn *c = f->conn[i];
 
@@ -411,7 +411,7 @@ void front_store_gone(void *ctx, struct channel *ch, const struct err *why)
 
     if (id < FRONT_STORES && f->store[id] == ch)
         f->store[id] = NULL;
-    event(LOG_WARNING, "peer-gone", F_STR("peer", "store"), F_U64("id", id), F_ERR(why));
+    event(LOG_INFO, "peer-gone", F_STR("peer", "store"), F_U64("id", id), F_ERR(why));
     for (uint32_t i = 0; i < f->nslot; i++) {
         struct conn *c = f->conn[i];
 

@@ -33,7 +33,7 @@ static void auth_gone(void *ctx, struct channel *ch, const struct err *why)
 
     (void)ch;
     w->auth = NULL;
-    event(LOG_WARNING, "peer-gone", F_STR("peer", "auth"), F_ERR(why));
+    event(LOG_INFO, "peer-gone", F_STR("peer", "auth"), F_ERR(why));
 }
 
 static void take_conf(struct store_worker *w, struct msg *m)

@@ -335,7 +335,7 @@ void store_front_gone(void *ctx, struct channel *ch, const struct err *why)
 
     if (front < STORE_FRONTS && w->front[front] == ch)
         w->front[front] = NULL;
-    event(LOG_WARNING, "peer-gone", F_STR("peer", "front"), F_U64("id", front), F_ERR(why));
+    event(LOG_INFO, "peer-gone", F_STR("peer", "front"), F_U64("id", front), F_ERR(why));
     for (unsigned i = 0; i < STORE_BUCKETS; i++) {
         struct session *next;
 

@@ -19,8 +19,8 @@ static void published_examples(void **state)
         const char *stored, *password;
         enum password_scheme scheme;
     } table[] = {
-        { "{SHA512-CRYPT}$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjlO/O817G3uBnIFNjnQJuesI68OTLiBFdcbYEdFCoEOfaS"
-          "35inz1", "Hello world!", PASSWORD_SHA512_CRYPT },
+        { "{SHA512-CRYPT}$6$rounds=10000$saltstringsaltst$OW1/O6BYHV6BcXZu8QVeXbDWra3Oeqh0sbHbbMCVNSnCM/UrjmM0Dp8vOuZeHBy"
+          "/YTBmSK6H9qs/y3RnOaw5v.", "Hello world!", PASSWORD_SHA512_CRYPT },
         { "{SHA256-CRYPT}$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc8", "Hello world!",
           PASSWORD_SHA256_CRYPT },
         { "{BLF-CRYPT}$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW", "U*U", PASSWORD_BCRYPT },
