@@ -297,7 +297,7 @@ static bool make(char *text, size_t n, struct users_report *r, struct users **ta
     t->key = keyed_new();
     add_lines(t, n, r);
     build_index(t, r);
-    if (r->failed) {
+    if (r->failed && !r->good_only) {
         users_free(&t);
         return false;
     }
@@ -314,34 +314,48 @@ bool users_parse(struct span text, const char *path, struct users **table, struc
     return make(copy, text.n, &r, table);
 }
 
-bool users_load_fd(int fd, const char *path, struct users **table, struct buf *report)
+static bool load(int fd, struct users_report *r, struct users **table)
 {
-    struct users_report r = { .path = path, .out = report };
     struct stat st;
     char *text;
     size_t n = 0;
     ssize_t got = 1;
 
     if (fd < 0 || fstat(fd, &st) != 0) {
-        users_error(&r, "%s; make it with \"restantectl user add\" or correct users.file", strerror(errno));
+        users_error(r, "%s; make it with \"restantectl user add\" or correct users.file", strerror(errno));
         return false;
     }
     if (!S_ISREG(st.st_mode) || st.st_size > USERS_MAX_FILE) {
-        users_error(&r, "not a regular file, or larger than 1 GiB");
+        users_error(r, "not a regular file, or larger than 1 GiB");
         return false;
     }
     if (st.st_mode & S_IRWXO)
-        users_warn(&r, "everybody on this machine may read the file; chmod o= it");
+        users_warn(r, "everybody on this machine may read the file; chmod o= it");
     text = mem_new((size_t)st.st_size + 1);
     while (n < (size_t)st.st_size && (got = pread(fd, text + n, (size_t)st.st_size - n, (off_t)n)) > 0)
         n += (size_t)got;
     text[n] = '\0';
     if (got < 0) {
-        users_error(&r, "reading: %s", strerror(errno));
+        users_error(r, "reading: %s", strerror(errno));
         free(text);
         return false;
     }
-    return make(text, n, &r, table);
+    return make(text, n, r, table);
+}
+
+struct users *users_load_good(int fd, const char *path)
+{
+    struct users_report r = { .path = path, .good_only = true };
+    struct users *t = NULL;
+
+    return load(fd, &r, &t) ? t : NULL;
+}
+
+bool users_load_fd(int fd, const char *path, struct users **table, struct buf *report)
+{
+    struct users_report r = { .path = path, .out = report };
+
+    return load(fd, &r, table);
 }
 
 bool users_load(const char *path, struct users **table, struct buf *report)

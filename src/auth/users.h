@@ -61,6 +61,9 @@ void users_entry_init(struct users_entry *entry);
 bool users_load(const char *path, struct users **table, struct buf *report);
 /* The same from an open descriptor (read from its beginning, not closed); path is for messages. */
 bool users_load_fd(int fd, const char *path, struct users **table, struct buf *report);
+/* The accounts of the good lines of a faulty file: for a start, when there is no older table that could stay. NULL when
+ * the file cannot be read at all. */
+struct users *users_load_good(int fd, const char *path);
 bool users_parse(struct span text, const char *path, struct users **table, struct buf *report);
 void users_free(struct users **table);
 

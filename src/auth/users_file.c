@@ -17,7 +17,7 @@ struct users_file {
     struct users *table;
     struct version seen;
     uint64_t looked_ms;
-    bool ever, given;
+    bool ever, given, good;
     int fd;
 };
 
@@ -85,10 +85,17 @@ static enum users_news look_given(struct users_file *f, bool force, struct buf *
         return USERS_SAME;
     if (f->fd < 0)
         errno = ENOENT;
-    if (!users_load_fd(f->fd, f->path, &table, report))
+    if (!users_load_fd(f->fd, f->path, &table, report)) {
+        table = f->good || f->fd < 0 ? NULL : users_load_good(f->fd, f->path);
+        if (table) { /* the start: whoever stands on a good line can log in */
+            users_free(&f->table);
+            f->table = table;
+        }
         return USERS_BROKEN;
+    }
     users_free(&f->table);
     f->table = table;
+    f->good = true;
     return USERS_NEW;
 }
 

@@ -12,6 +12,7 @@ enum users_field { UF_NAME, UF_PASSWORD, UF_UID, UF_GID, UF_GECOS, UF_HOME, UF_S
 
 /* Where faults go. unknown: extra fields that have been warned about, once each. */
 struct users_report {
+    bool good_only;          /* faults are passed over: the good lines make a table */
     const char *path;
     struct buf *out; /* may be NULL */
     uint32_t line;

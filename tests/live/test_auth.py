@@ -758,3 +758,27 @@ def test_secrets_are_not_logged(own_server):
     log = s.log()
     for text in spill | encoded | {b64(p.encode()).decode() for p in spill} | {digest.split()[2]}:
         assert text not in log, text
+
+
+def test_faulty_users_file(own_server):
+    """A faulty line at the start costs its own account alone; later a faulty file changes nothing."""
+    s = own_server()
+    box = s.add_user("bob", A)
+    s.write_users()
+    users = s.users_path
+    good = users.read_text()
+    users.write_text(good + "no colon at all\neve:{PLAIN}x:no-such-user::::\n")
+    s.write_users = lambda: None
+    s.start()
+    with s.wire("tls") as w:
+        w.login("bob", box.password)
+        w.quit()
+    assert "no colon" in s.log() and "good-lines-only" in s.log_text()
+    users.write_text(good)
+    time.sleep(2.5)
+    users.write_text("all of it is wrong\n")
+    time.sleep(2.5)
+    with s.wire("tls") as w:
+        w.login("bob", box.password)
+        w.quit()
+    assert "old-accounts-stay" in s.log()

@@ -101,7 +101,9 @@ static void look(struct auth *w, bool force)
     case USERS_BROKEN:
         log_faults(&report, LOG_ERROR);
         event(LOG_ERROR, "users-broken", F_STR("file", path),
-              F_STR("effect", w->users_ok ? "old-accounts-stay" : "nobody-can-log-in"));
+              F_STR("effect", w->users_ok ? "old-accounts-stay" : "good-lines-only"));
+        w->users_ok = w->users_ok || users_count(users_file_table(w->users)) > 0;
+        update_mechs(w);
         break;
     default:
         break;
