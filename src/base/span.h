@@ -82,7 +82,8 @@ static inline bool span_iis(struct span a, const char *s)
 /* The bytes up to the first c, which is consumed with them and not returned; without a c, the whole rest. */
 static inline struct span span_until(struct span *s, uint8_t c)
 {
-    const uint8_t *hit = s->n ? memchr(s->p, c, s->n) : NULL;
+    /* The bound tells the compiler what a span cannot be. */
+    const uint8_t *hit = s->n && s->n <= PTRDIFF_MAX ? memchr(s->p, c, s->n) : NULL;
     struct span head = *s;
 
     if (!hit) {

@@ -54,8 +54,8 @@ const struct conf_row conf_rows[] = {
          "name of this server in greetings and APOP timestamps; empty = the system's own name"),
     TEXT("", "greeting", LIVE, TOP(greeting), "",
          "text of the greeting after \"+OK \"; empty = the host name and \"POP3 server ready\""),
-    TEXT("", "implementation", LIVE, TOP(implementation), "",
-         "text that CAPA announces as IMPLEMENTATION; empty = nothing, which tells attackers least"),
+    TEXT("", "implementation", LIVE, TOP(implementation), "Restante",
+         "text that CAPA announces as IMPLEMENTATION (no version); empty = nothing"),
 
     LIST("listen", "address", START, LIS(address), "",
          "addresses and ports to listen on, such as \"[::]:995\" or \"192.0.2.1:110\""),

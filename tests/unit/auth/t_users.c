@@ -154,7 +154,7 @@ static void faults_are_all_reported(void **state)
                                "m:{PLAIN}a::::::cert=nothing\n"
                                "n:{PLAIN}a::::::cert=sha256:abc\n"
                                "o:{SCRAM-SHA-1}" KEYS1 "::::::apop\n"
-                               "p::::::::\n"
+                               "p:::::::\n"
                                "q:{PLAIN}a:1:1::relative\n"
                                "ok:{PLAIN}b\n"
                                "r\x01:{PLAIN}a\n"
