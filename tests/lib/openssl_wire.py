@@ -68,7 +68,7 @@ class OpensslWire(Wire):
         cert: tuple[str, str] | None = None,
     ):
         raw = socket.create_connection(address, timeout=TIMEOUT)
-        self.timeout, self.buf, self.trace = TIMEOUT, b"", []
+        self.timeout, self.buf, self.pending = TIMEOUT, b"", bytearray()
         self.sock = raw
         if stls:
             self.greeting = self.status()

@@ -246,7 +246,7 @@ static void on_request(struct sim *s)
     case REQ_SASL_MORE: on_sasl(s, &r); break;
     case REQ_STLS:
         s->tls_wanted = true;
-        s->in.n = 0; /* nothing of the plaintext runs inside TLS */
+        s->in.n = s->used = 0; /* nothing of the plaintext runs inside TLS */
         break;
     case REQ_MESSAGE: open_message(s, r.msg); break;
     case REQ_COMMIT: commit(s); break;
@@ -284,10 +284,11 @@ static void pull(struct sim *s, unsigned want)
 
 static void feed(struct sim *s)
 {
-    size_t took = engine_feed(&s->engine, buf_span(&s->in));
+    struct span in = { s->in.p + s->used, s->in.n - s->used };
+    size_t took = in.n ? engine_feed(&s->engine, in) : 0;
 
-    must(took <= s->in.n, "feed");
-    buf_consume(&s->in, took);
+    must(took <= in.n, "feed");
+    s->used += took;
     if (engine_sasl_aborted(&s->engine))
         end_sasl(s);
 }
@@ -308,12 +309,14 @@ static void go(struct sim *s)
         } else if (want & WANT_CLOSE) {
             s->closed = true;
         } else {
-            before = s->in.n;
+            before = s->used;
             feed(s);
-            if (s->in.n == before && engine_want(&s->engine) == WANT_INPUT)
-                return;
+            if (s->used == before && engine_want(&s->engine) == WANT_INPUT)
+                break;
         }
     }
+    buf_consume(&s->in, s->used);
+    s->used = 0;
 }
 
 void sim_start(struct sim *s)

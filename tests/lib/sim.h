@@ -51,6 +51,7 @@ struct sim {
     struct span apop_secret;      /* of every user */
     struct span nonce;            /* of SCRAM */
     struct buf in, out;
+    size_t used;                  /* octets of in that the engine took: requests may point into them */
     struct sasl sasl;
     bool in_sasl, tls_wanted, closed, dropped, committed;
     struct drop_view view;

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import os
 import re
+import select
 import socket
 import ssl
 import struct
@@ -90,8 +91,8 @@ class Wire:
             self.sock.connect(address)
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.buf = b""
+            self.pending = bytearray()
             self.greeting = b""
-            self.trace: list[bytes] = []
             if first:
                 self.sock.sendall(first)
             if tls:
@@ -152,10 +153,45 @@ class Wire:
         self.send(_octets(line) + b"\r\n")
         return self.status()
 
+    def later(self, data: bytes) -> None:
+        """Sends what can be sent without waiting; the rest goes out while replies are read. One thread does
+        both: a TLS connection must not be used by two."""
+        self.pending += data
+        self._push()
+
+    def _push(self) -> None:
+        self.sock.setblocking(False)
+        try:
+            while self.pending:
+                sent = self.sock.send(self.pending[:65536])
+                del self.pending[:sent]
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            pass
+        finally:
+            self.sock.settimeout(self.timeout)
+
     # --- in --------------------------------------------------------------------------------------
 
+    def recv(self, count: int = 262144) -> bytes:
+        """Octets from the server, b"" at the end; sends on what is still to be sent."""
+        if not self.pending:
+            return self.sock.recv(count)
+        deadline = time.monotonic() + self.timeout
+        while True:
+            self._push()
+            self.sock.setblocking(False)
+            try:
+                return self.sock.recv(count)
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                pass
+            finally:
+                self.sock.settimeout(self.timeout)
+            if time.monotonic() > deadline:
+                raise TimeoutError("no octets")
+            select.select([self.sock], [self.sock] if self.pending else [], [], 0.05)
+
     def _fill(self) -> None:
-        chunk = self.sock.recv(262144)
+        chunk = self.recv()
         if not chunk:
             raise Closed(f"connection closed; unread {self.buf[-200:]!r}")
         self.buf += chunk
@@ -169,7 +205,6 @@ class Wire:
         line, _, self.buf = self.buf.partition(b"\n")
         line += b"\n"
         assert line.endswith(b"\r\n"), line
-        self.trace.append(line)
         return line
 
     def status(self) -> bytes:
@@ -208,7 +243,7 @@ class Wire:
                 break
             start = max(0, len(chunks) - 4)
             assert time.monotonic() < deadline, f"no terminator: {bytes(chunks[-100:])!r}"
-            chunk = self.sock.recv(262144)
+            chunk = self.recv()
             if not chunk:
                 self.buf = bytes(chunks)
                 raise Closed(f"closed inside a multi-line reply after {len(chunks)} octets")
@@ -241,12 +276,13 @@ class Wire:
     def eof(self, timeout: float = 5.0) -> bytes:
         """Waits for the end of the stream; returns what came before it."""
         self.sock.settimeout(timeout)
+        self.timeout = timeout
         got = self.buf
         self.buf = b""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             try:
-                chunk = self.sock.recv(65536)
+                chunk = self.recv()
             except (ConnectionResetError, BrokenPipeError):
                 return got
             if not chunk:

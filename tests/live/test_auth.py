@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import crypt
 import hashlib
-import hmac
 import os
 import re
 import statistics
@@ -532,7 +531,7 @@ def test_legacy_is_off(server):
 @pytest.fixture(scope="module")
 def legacy(pki):
     s = srv.Server(pki, start=False, conf={
-        "auth.apop": True, "auth.mechanisms": ["PLAIN", "LOGIN", "SCRAM-SHA-256", "CRAM-MD5"], "pop3.login_tries": 20,
+        "auth.apop": True, "pop3.login_tries": 20,
     })
     s.add_user("mrose", A, password="tanstaaf", extra="apop")
     s.add_user("tim", A, password="tanstaaftanstaaf")
@@ -583,24 +582,6 @@ def test_apop_user_has_no_plaintext(legacy):
         w.err(apop(w, "tim", "tanstaaftanstaaf"), code="AUTH")
 
 
-@pytest.mark.proves("R2195-01", "R5034-10", "R4422-04")
-def test_cram_md5(legacy):
-    def respond(challenge: bytes, user: bytes, secret: bytes) -> bytes:
-        return b64(user + b" " + hmac.new(secret, challenge, "md5").hexdigest().encode())
-
-    with legacy.wire("tls") as w:
-        if "CRAM-MD5" not in w.capa()["SASL"]:
-            pytest.skip("CRAM-MD5 is not part of this server")
-        w.err("AUTH CRAM-MD5 AAAA")
-        first = w.challenge("AUTH CRAM-MD5")
-        assert re.fullmatch(rb"<[^<> ]+@[^<> ]+>", first)
-        w.err(respond(first, b"tim", b"wrong"), code="AUTH")
-        second = w.challenge("AUTH CRAM-MD5")
-        assert second != first
-        w.ok(respond(second, b"tim", b"tanstaaftanstaaf"))
-        w.quit()
-
-
 # --- delays and floods --------------------------------------------------------------------------------------
 
 
@@ -629,7 +610,7 @@ def test_throttle(own_server):
         with s.wire(timeout=30) as w:
             w.ok("USER bob")
             begin = time.monotonic()
-            w.err("PASS wrong-password", code="AUTH")
+            w.err(f"PASS wrong-password-{i}", code="AUTH")
             waits.append(time.monotonic() - begin)
     assert max(waits[:2]) < 0.7, waits
     assert waits[-1] > waits[0] + 0.5 and max(waits) < 6, waits

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import threading
 
 import pytest
 import server as srv
@@ -99,9 +98,7 @@ def test_every_octet(filled, mail, mode, how):
         assert count == len(sizes) == len(uids) == len(set(uids.values())) == COUNT
         assert octets == sum(sizes.values()) == sum(wm.size(m) for m in mail)
         if how == "pipelined":
-            batch = b"".join(b"RETR %d\r\n" % n for n in sizes)
-            sender = threading.Thread(target=w.sock.sendall, args=(batch,))
-            sender.start()
+            w.later(b"".join(b"RETR %d\r\n" % n for n in sizes))
         for n in sizes:
             if how == "sequential":
                 w.send(b"RETR %d\r\n" % n)
@@ -110,8 +107,6 @@ def test_every_octet(filled, mail, mode, how):
             assert expected.get(raw), f"message {n} is not what was delivered"
             expected[raw] -= 1
             assert len(wm.unstuff(raw)) == sizes[n]
-        if how == "pipelined":
-            sender.join()
         assert not any(expected.values())
         w.in_step()
         w.quit()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import re
 import socket
-import threading
 import time
 
 import pytest
@@ -26,12 +25,8 @@ def session(account) -> list[bytes]:
 def run(account, pieces, mode="plain", gap=0.0) -> bytes:
     """All replies of a session that is sent in these pieces."""
     with account.server.open(mode) as w:
-        greeting = w.greeting
-        sender = threading.Thread(target=w.send, args=pieces, kwargs={"gap": gap})
-        sender.start()
-        got = w.eof(30)
-        sender.join()
-        return greeting + b"\r\n" + got
+        w.send(*pieces, gap=gap)
+        return w.greeting + b"\r\n" + w.eof(30)
 
 
 @pytest.mark.proves("R2449-PIPE-01", "R2449-PIPE-02", "X3.4", "R1939-GEN-21", "N4")
@@ -183,7 +178,7 @@ def test_bad_commands_before_login(server, mode):
 def test_megabyte_of_noops(own_server, mode):
     """Behind USER and PASS 1 MB of NOOP: back-pressure, not memory. All are answered."""
     count = 150_000
-    s = own_server(conf={"workers.fronts": 1})
+    s = own_server(conf={"workers.fronts": 1}, env=srv.LEAN)
     box = s.add_user("bob", wm.MAILDROP_A)
     s.start()
     box.login(mode).close()
@@ -192,8 +187,7 @@ def test_megabyte_of_noops(own_server, mode):
     with s.open(mode) as w:
         before = s.rss(front)
         data = f"USER bob\r\nPASS {box.password}\r\n".encode() + b"NOOP\r\n" * count
-        sender = threading.Thread(target=w.sock.sendall, args=(data,))
-        sender.start()
+        w.later(data)
         time.sleep(0.5)
         grown = s.rss(front) - before
         assert grown < (1 << 20) * (3 if srv.sanitized() else 1), grown
@@ -203,12 +197,11 @@ def test_megabyte_of_noops(own_server, mode):
         tail = w.buf
         left -= tail.count(b"\n")
         while left:
-            chunk = w.sock.recv(1 << 20)
+            chunk = w.recv(1 << 20)
             assert chunk, f"closed with {left} replies to come"
             assert chunk.count(b"-ERR") == 0
             left -= chunk.count(b"\n")
         w.buf = b""
-        sender.join()
         w.in_step()
 
 
@@ -217,7 +210,7 @@ def test_megabyte_of_noops(own_server, mode):
 @pytest.mark.parametrize("mode", ("plain", "tls"))
 def test_retr_pipelined_without_reading(own_server, mode):
     """100,000 RETR of a message without reading a reply: the server waits, bounded; then all is right."""
-    s = own_server(conf={"workers.fronts": 1})
+    s = own_server(conf={"workers.fronts": 1}, env=srv.LEAN)
     box = s.add_user("bob", wm.MAILDROP_A)
     s.start()
     box.login(mode).close()
@@ -225,10 +218,7 @@ def test_retr_pipelined_without_reading(own_server, mode):
     count = 100_000
     with box.login_soon(how=mode) as w:
         before = s.rss(front)
-        # Socket timeouts apply to the whole connection, so the sender gets time.
-        w.sock.settimeout(100)
-        sender = threading.Thread(target=w.sock.sendall, args=(b"RETR 3\r\n" * count,))
-        sender.start()
+        w.later(b"RETR 3\r\n" * count)
         time.sleep(3)
         grown = s.rss(front) - before
         assert grown < (2 << 20) * (3 if srv.sanitized() else 1), grown
@@ -243,7 +233,7 @@ def test_retr_pipelined_without_reading(own_server, mode):
         position = 0
         while position < want:
             if not got:
-                chunk = w.sock.recv(1 << 20)
+                chunk = w.recv(1 << 20)
                 assert chunk, f"closed after {position} of {want} octets"
                 got += chunk
             # Compare piece by piece with the endless repetition of one reply.
@@ -253,7 +243,6 @@ def test_retr_pipelined_without_reading(own_server, mode):
             position += len(got)
             got.clear()
         assert position == want
-        sender.join()
         w.in_step()
 
 

@@ -417,13 +417,9 @@ def test_many_deletions(own_server):
         path.write_bytes(b"\nx\n")
         srv.own(path)
     with box.login(timeout=30) as w:
-        sender = threading.Thread(
-            target=w.sock.sendall, args=(b"".join(b"DELE %d\r\n" % (i + 1) for i in range(10000)),)
-        )
-        sender.start()
+        w.later(b"".join(b"DELE %d\r\n" % (i + 1) for i in range(10000)))
         for _ in range(10000):
             w.ok()
-        sender.join()
         begin = time.monotonic()
         w.send(b"QUIT\r\n")
         with other.login() as o:  # others are served meanwhile

@@ -6,7 +6,6 @@ import os
 import random
 import socket
 import ssl
-import threading
 import time
 
 import pytest
@@ -94,8 +93,7 @@ def test_random_content(account):
         assert w.stat() == (len(messages), sum(wm.size(m) for m in messages))
         tops = [(i, rng.randint(0, 4)) for i in range(1, len(messages) + 1)]
         batch = b"".join(b"RETR %d\r\nTOP %d %d\r\n" % (i, i, n) for i, n in tops)
-        writer = threading.Thread(target=w.sock.sendall, args=(batch,))
-        writer.start()
+        w.later(batch)
         for i, n in tops:
             stored = messages[i - 1]
             w.ok()
@@ -103,7 +101,6 @@ def test_random_content(account):
             w.ok()
             assert w.body() == wm.top(stored, n), (stored, n)
             assert sizes[i] == wm.size(stored)
-        writer.join()
         w.in_step()
 
 
@@ -120,7 +117,7 @@ def test_retr_repeats(drop_a):
 def test_five_gibibytes(account):
     """A sparse message of more than 2^32 octets: exact in STAT and LIST. One LF ends it, so that it counts
     one octet more than the file has."""
-    box = account([b"Subject: small\n\nx\n"])
+    box = account([b"Subject: a\n\nx\n"])
     big = box.drop.path / "tmp" / "big"
     size = 5 * (1 << 30) + 7
     with open(big, "wb") as f:
@@ -129,8 +126,10 @@ def test_five_gibibytes(account):
         f.write(b"\n")
     srv.own(big)
     big.rename(box.drop.path / "new" / box.drop.name())
-    with box.login(timeout=50) as w:
-        assert w.stat() == (2, 20 + size + 1)
+    # Counting its lines may take longer than a login waits, in a build with sanitizers: then the next one has
+    # the count.
+    with box.login_soon(40, timeout=40) as w:
+        assert w.stat() == (2, 17 + size + 1)
         assert w.ok("LIST 2") == b"+OK 2 %d" % (size + 1)
         w.ok("TOP 2 0")
         assert w.body() == b"Subject: big\r\n\r\n"
@@ -141,7 +140,7 @@ def test_five_gibibytes(account):
 @pytest.mark.parametrize("mode", ("plain", "tls"))
 def test_one_gibibyte(own_server, mode):
     """One line of 1 GiB goes out; the front that sends it stays small."""
-    s = own_server(conf={"workers.fronts": 1})
+    s = own_server(conf={"workers.fronts": 1}, env=srv.LEAN)
     box = s.add_user("big")
     s.start()
     size = (1 << 30) if not srv.sanitized() else (256 << 20)
@@ -317,7 +316,7 @@ def test_grown_message(account):
                 return
         w.ok("QUIT")
     with box.login_soon() as w:
-        assert w.list() == {1: 22, 2: 16}
+        assert w.list() == {1: 23, 2: 17}
         assert w.retr(1) == b"Subject: a\r\n\r\nx\r\nmore\r\n"
 
 

@@ -63,7 +63,7 @@ static bool take_input(struct conn *c)
     size_t got = 0;
 
     c->more_input = false;
-    if (!dst || c->eof || c->peer_gone)
+    if (!dst || c->eof)
         return false;
     switch (read_some(c, dst, FRONT_READ, &got)) {
     case IO_DONE:
@@ -113,6 +113,7 @@ static void write_all(struct conn *c, struct span *s)
             return;
         if (r != IO_DONE) {
             c->peer_gone = true;
+            c->more_input = true; /* lines that arrived before the end still count: read up to it */
             return;
         }
         span_take(s, sent);

@@ -181,8 +181,9 @@ void conn_run(struct conn *c)
         conn_finish(c);
         return;
     }
-    if (c->peer_gone && c->wait == WAIT_NONE && c->out.n == 0 &&
-        (engine_want(&c->engine) & WANT_BODY)) {
+    /* Nobody reads this message any more. It is made to its end, for nobody, only when lines behind it wait: they may be
+     * a QUIT that must be carried out (R1939-QUIT-05). */
+    if (c->peer_gone && c->wait == WAIT_NONE && c->in.n == 0 && (engine_want(&c->engine) & WANT_BODY)) {
         conn_close(c, "connection-lost");
         return;
     }
