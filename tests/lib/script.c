@@ -218,6 +218,12 @@ void fixtures_load(const char *path)
     buf_free(&file);
 }
 
+void fixtures_free(void)
+{
+    while (nfixtures)
+        buf_free(&fixtures[--nfixtures].content);
+}
+
 struct span fixture(struct span name)
 {
     static const uint8_t nothing[1];

@@ -49,6 +49,7 @@ struct script {
 
 /* Loads fixtures.txt; aborts when it is not as it should be. */
 void fixtures_load(const char *path);
+void fixtures_free(void);
 struct span fixture(struct span name); /* p == NULL: there is none */
 
 /* Octets of a quoted text whose quote stands at the front of *in; false: malformed. */

@@ -43,28 +43,35 @@ static uint64_t size_of(struct span message)
     return w.octets;
 }
 
+static void measure(struct span message, struct drop_msg *msg)
+{
+    struct buf legacy = BUF(OUT_CAP);
+    struct wiresize w;
+
+    wiresize_init(&w);
+    wiresize_feed(&w, message);
+    wiresize_end(&w);
+    *msg = (struct drop_msg){ .octets = w.octets, .legacy_octets = w.octets };
+    if (w.header_8bit) {
+        sim_surrogate(&legacy, message);
+        msg->flags = DROP_MSG_NEEDS_UTF8;
+        msg->legacy_octets = size_of(buf_span(&legacy));
+        buf_free(&legacy);
+    }
+    if (!w.repaired && !w.dotted)
+        msg->flags |= DROP_MSG_WIRE_READY;
+}
+
+/* The uid lies in one place for all messages, so that who keeps it too long reads another one. */
 static bool get(void *ctx, uint32_t i, struct drop_msg *msg)
 {
     static char uid[32];
     struct sim *s = ctx;
-    struct buf legacy = BUF(OUT_CAP);
-    struct wiresize w;
 
     must(i < s->nmailbox, "message out of range");
     if (s->fault.kind == SIM_LISTING && s->fault.n == i + 1)
         return false;
-    wiresize_init(&w);
-    wiresize_feed(&w, s->mailbox[i]);
-    wiresize_end(&w);
-    sim_surrogate(&legacy, s->mailbox[i]);
-    *msg = (struct drop_msg){ .octets = w.octets, .legacy_octets = w.octets };
-    if (w.header_8bit) {
-        msg->flags = DROP_MSG_NEEDS_UTF8;
-        msg->legacy_octets = size_of(buf_span(&legacy));
-    }
-    if (!w.repaired && !w.dotted)
-        msg->flags |= DROP_MSG_WIRE_READY;
-    buf_free(&legacy);
+    *msg = s->msgs[i];
     snprintf(uid, sizeof uid, "%u.sim", 1000 + i);
     msg->uid = span_str(uid);
     return true;
@@ -72,20 +79,17 @@ static bool get(void *ctx, uint32_t i, struct drop_msg *msg)
 
 static void open_view(struct sim *s)
 {
-    struct drop_msg msg;
     size_t n = (s->nmailbox + 7) / 8;
 
+    must(!s->view.deleted, "two logins");
     s->view = (struct drop_view){ .count = s->nmailbox, .get = get, .ctx = s };
     s->view.deleted = mem_zero(n, 1);
     s->view.retrieved = mem_zero(n, 1);
+    s->msgs = mem_zero(s->nmailbox, sizeof *s->msgs);
     for (uint32_t i = 0; i < s->nmailbox; i++) {
-        enum sim_fault_kind kind = s->fault.kind;
-
-        s->fault.kind = SIM_NO_FAULT;
-        get(s, i, &msg);
-        s->fault.kind = kind;
-        s->view.octets += msg.octets;
-        s->view.legacy_octets += msg.legacy_octets;
+        measure(s->mailbox[i], &s->msgs[i]);
+        s->view.octets += s->msgs[i].octets;
+        s->view.legacy_octets += s->msgs[i].legacy_octets;
     }
 }
 
@@ -105,7 +109,7 @@ static const struct sim_user *find(const struct sim *s, struct span name)
 /* The password is right or has been shown: policies, then the maildrop. */
 static void admit(struct sim *s, const struct sim_user *u)
 {
-    struct engine_policy policy = { s->conf.expire_days, s->conf.login_delay_s, false };
+    struct engine_policy policy = { s->default_expire, s->default_delay, false };
 
     if (!u || u->flags & SIM_DISABLED || (u->flags & SIM_REQUIRE_TLS && !s->link.tls)) {
         engine_refused(&s->engine, RC_AUTH, false);
@@ -124,27 +128,47 @@ static void admit(struct sim *s, const struct sim_user *u)
     engine_logged_in(&s->engine, &s->view, &policy);
 }
 
+static bool is_master(const struct sim *s, const struct sim_user *u)
+{
+    struct span names = span_str(s->masters ? s->masters : "");
+
+    while (names.n)
+        if (span_is(span_until(&names, ' '), u->name))
+            return true;
+    return false;
+}
+
+/* u has shown who it is and acts as authzid, unless that is empty. */
+static void admit_as(struct sim *s, const struct sim_user *u, struct span authzid)
+{
+    const struct sim_user *target = authzid.n ? find(s, authzid) : u;
+
+    admit(s, u && (target == u || (is_master(s, u) && !(u->flags & SIM_DISABLED))) ? target : NULL);
+}
+
 static void check_password(struct sim *s, struct span name, struct span authzid, struct span secret)
 {
     const struct sim_user *u = find(s, name);
-    struct buf prepared = BUF(4096);
+    struct buf prepared = BUF(65536);
     bool good = u && sasl_prep(secret, PREP_QUERY, &prepared) && span_eq(buf_span(&prepared), u->password);
 
     buf_free(&prepared);
-    admit(s, good && (authzid.n == 0 || find(s, authzid) == u) ? u : NULL);
+    admit_as(s, good ? u : NULL, authzid);
 }
 
 static void check_apop(struct sim *s, const struct request *r)
 {
+    const struct sim_user *u = find(s, r->name);
     uint8_t digest[16];
     unsigned n = 0;
     EVP_MD_CTX *md = EVP_MD_CTX_new();
 
-    must(md && EVP_DigestInit_ex(md, EVP_md5(), NULL) && EVP_DigestUpdate(md, s->apop, strlen(s->apop)) &&
-             EVP_DigestUpdate(md, s->apop_secret.p, s->apop_secret.n) && EVP_DigestFinal_ex(md, digest, &n),
-         "MD5");
+    must(md && EVP_DigestInit_ex(md, EVP_md5(), NULL) && EVP_DigestUpdate(md, s->apop, strlen(s->apop)), "MD5");
+    if (u)
+        must(EVP_DigestUpdate(md, u->password.p, u->password.n), "MD5");
+    must(EVP_DigestFinal_ex(md, digest, &n), "MD5");
     EVP_MD_CTX_free(md);
-    admit(s, span_eq(r->secret, span_of(digest, n)) ? find(s, r->name) : NULL);
+    admit(s, span_eq(r->secret, span_of(digest, n)) ? u : NULL);
 }
 
 static void end_sasl(struct sim *s)
@@ -154,24 +178,23 @@ static void end_sasl(struct sim *s)
     s->in_sasl = false;
 }
 
+/* Salts and nonces are those of the examples in RFC 5802 §5 and RFC 7677 §3. */
 static enum sasl_next keys_of(struct sim *s)
 {
-    static const uint8_t no_salt[16] = { 0 };
     const struct sim_user *u = find(s, buf_span(&s->sasl.user));
-    struct scram_keys keys = { .iterations = 4096, .salt_n = sizeof no_salt };
+    struct scram_keys keys = { .iterations = 4096 };
     bool sha256 = s->sasl.scram.hash == SCRAM_SHA_256;
-    size_t n;
+    struct span nonce = span_str(sha256 ? "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0" : "3rfcNHYJY1ZVvWVs7j");
 
-    /* the salts of the examples in RFC 5802 and RFC 7677 */
-    must(base64_get(span_str(sha256 ? "W22ZaJ0SNY7soEsUEjb6gQ==" : "QSXCR+Q6sek8bf92"), keys.salt, &n), "salt");
-    keys.salt_n = n;
+    must(base64_get(span_str(sha256 ? "W22ZaJ0SNY7soEsUEjb6gQ==" : "QSXCR+Q6sek8bf92"), keys.salt, &keys.salt_n),
+         "salt");
     must(scram_keys_derive(s->sasl.scram.hash, u ? u->password : span_str("\x01"), &keys), "keys");
-    return sasl_keys(&s->sasl, &keys, s->nonce);
+    return sasl_keys(&s->sasl, &keys, nonce);
 }
 
 static void on_sasl(struct sim *s, const struct request *r)
 {
-    struct scram_link link = { 0 };
+    struct scram_link link = { .plus_offered = s->link.binding };
     enum sasl_next next;
 
     must((r->kind == REQ_SASL) != s->in_sasl, "an exchange inside an exchange");
@@ -187,7 +210,9 @@ static void on_sasl(struct sim *s, const struct request *r)
     case SASL_CHECK:
         check_password(s, buf_span(&s->sasl.user), buf_span(&s->sasl.authzid), buf_span(&s->sasl.secret));
         break;
-    case SASL_VERIFIED: admit(s, find(s, buf_span(&s->sasl.user))); break;
+    case SASL_VERIFIED:
+        admit_as(s, find(s, buf_span(&s->sasl.user)), buf_span(&s->sasl.authzid));
+        break;
     case SASL_MALFORMED: engine_refused(&s->engine, RC_NONE, false); break;
     default: engine_refused(&s->engine, RC_AUTH, false); break;
     }
@@ -210,8 +235,8 @@ static void open_message(struct sim *s, uint32_t i)
         s->body = buf_span(&s->surrogate);
     }
     if (s->fault.kind == SIM_SHORT && s->fault.n == i + 1)
-        s->body.n -= 5;
-    if (s->fault.kind == SIM_LONG && s->fault.n == i + 1)
+        s->body.n -= s->body.n < 5 ? s->body.n : 5;
+    if (s->fault.kind == SIM_LONG && s->fault.n == i + 1 && msg.octets >= 5)
         msg.octets -= 5, msg.legacy_octets -= 5;
     engine_message_open(&s->engine, &msg);
 }
@@ -359,6 +384,7 @@ void sim_free(struct sim *s)
     buf_free(&s->in);
     buf_free(&s->out);
     buf_free(&s->surrogate);
+    free(s->msgs);
     free(s->view.deleted);
     free(s->view.retrieved);
     free(s->removed);

@@ -46,11 +46,12 @@ struct sim {
     uint32_t nmailbox;
     struct sim_fault fault;
     struct sim_style style;
+    const char *apop;             /* the timestamp of the greeting, or NULL */
+    const char *masters;          /* users that may act for others, blanks between; or NULL */
+    uint32_t default_expire, default_delay; /* of users without their own */
     uint64_t random;
-    char *apop;
-    struct span apop_secret;      /* of every user */
-    struct span nonce;            /* of SCRAM */
     struct buf in, out;
+    struct drop_msg *msgs;        /* what the listing says of mailbox; computed once */
     size_t used;                  /* octets of in that the engine took: requests may point into them */
     struct sasl sasl;
     bool in_sasl, tls_wanted, closed, dropped, committed;
@@ -61,7 +62,7 @@ struct sim {
     uint8_t scratch[LIMIT_SASL_LINE];
 };
 
-/* Sets up the engine of a struct whose members up to nonce have been filled; its greeting goes to out. */
+/* Sets up the engine of a struct whose members up to default_delay have been filled; its greeting goes to out. */
 void sim_start(struct sim *s);
 void sim_send(struct sim *s, struct span in);
 void sim_tls(struct sim *s);   /* after tls_wanted */

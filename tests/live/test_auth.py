@@ -249,18 +249,28 @@ def test_address_or_local_part(many):
 
 
 @pytest.mark.proves("R5034-LEN", "R5034-15", "R2449-LEN-02", "C28")
-def test_long_responses(many):
-    long = b64(b"\0bob\0" + b"x" * 15000)
-    assert len(long) >= 20000
-    with many.wire("tls") as w:
-        w.err(b"AUTH PLAIN " + b64(b"\0bob\0" + b"y" * 2300))
-        w.in_step(False)
-        w.challenge("AUTH PLAIN")
-        w.err(long)
-        w.in_step(False)
-        w.err(b"AUTH PLAIN " + long)
-        w.in_step(False)
+@pytest.mark.parametrize("mode", ("plain", "tls"))
+@pytest.mark.parametrize("pieces", (1, 2, 40))
+def test_long_responses(many, mode, pieces):
+    """20,000 octets and more as response and as initial response, in one piece or in many, with pauses."""
+
+    def say(line: bytes) -> None:
+        line += b"\r\n"
+        step = -(-len(line) // pieces)
+        w.send(*[line[i : i + step] for i in range(0, len(line), step)], gap=0.01)
+
+    with many.wire(mode, timeout=8) as w:
+        for size in (2300, 11000, 15000, 16384, 30000, 45000):
+            response = b64(b"\0bob\0" + b"x" * size)
+            w.challenge("AUTH PLAIN")
+            say(response)
+            w.err()
+            w.in_step(False)
+            say(b"AUTH PLAIN " + response)
+            w.err()
+            w.in_step(False)
         w.login("bob", "bob-s-password")
+        w.quit()
 
 
 @pytest.mark.proves("R5034-32", "N4")

@@ -484,7 +484,8 @@ def test_sandbox(own_server):
                 x.split(":\t", 1) for x in Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in x
             )
             assert status["NoNewPrivs"].strip() == "1", role
-            assert status["Seccomp"].strip() == "2", role
+            if not srv.sanitized():  # a sanitizer needs calls that the filter refuses
+                assert status["Seccomp"].strip() == "2", role
             if srv.ROOT:
                 assert status["Uid"].split()[0] != "0", role
                 assert int(status["CapEff"], 16) == 0, role

@@ -149,7 +149,8 @@ void world_free(struct world **wp)
     int status;
 
     msg_init(&m, MSG_STOP, 0);
-    tell(w->super, &m);
+    if (w->super >= 0)
+        tell(w->super, &m);
     assert_int_equal(waitpid(w->pid, &status, 0), w->pid);
     if (status != 0)
         fail_msg("the worker ended with status %#x; see %s.log", (unsigned)status, w->users);

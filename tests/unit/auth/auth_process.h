@@ -31,7 +31,7 @@ struct world {
 
 /* Starts a worker with two fronts and a hash worker (us). tweak changes the configuration before it is sent. */
 struct world *world_new(const char *users, void (*tweak)(struct conf *conf));
-/* Stops it and expects it to end well. */
+/* Stops it (unless super is -1: it stops by itself) and expects it to end well. */
 void world_free(struct world **w);
 
 void world_set(char **setting, const char *value); /* a string of the configuration */
