@@ -101,12 +101,7 @@ class Pool:
     STOCK = 400
 
     def __init__(self, pki):
-        if os.environ.get("RESTANTE_STANDIN") == "dovecot":
-            from standin import Dovecot
-
-            self.server = Dovecot(pki)
-        else:
-            self.server = srv.Server(pki, start=False)
+        self.server = srv.Server(pki, start=False)
         self.left = []
         for i in range(self.STOCK):
             self.left.append(self.server.add_user(f"u{i:03d}", write=False))

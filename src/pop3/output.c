@@ -122,31 +122,32 @@ static void copy_run(const struct engine *e, uint8_t *dst, struct span run)
             *nul = 0x80;
 }
 
-/* More octets than were announced would be taken for replies: better no connection at all. */
-static bool count(struct engine *e, size_t n)
+static size_t least(size_t a, uint64_t b)
 {
-    e->sending.sent += n;
-    if (e->sending.sent <= e->sending.announced)
-        return true;
-    e->drop = true;
-    return false;
+    return a < b ? a : (size_t)b;
 }
 
-/* One run of the message; in is not empty, nor is the room. False: dropped. */
+/* One run of the message; in is not empty, nor is the room. False: more octets than were announced. They would be
+ * taken for replies: better no connection at all. */
 static bool put_run(struct engine *e, struct sink *k, struct span *in)
 {
     struct sending *s = &e->sending;
-    struct span part = { in->p, in->n < k->room - k->n ? in->n : k->room - k->n }, run = part;
+    uint64_t left = s->announced - s->sent;
+    struct span part = { in->p, least(least(in->n, k->room - k->n), left) }, run = part;
     enum stuff_kind kind = STUFF_RUN;
 
+    if (left == 0) {
+        e->drop = true;
+        return false;
+    }
     if (s->plain)
         s->stuff.at_bol = part.p[part.n - 1] == '\n';
     else
         kind = stuff_next(&s->stuff, &part, &run);
     if (kind == STUFF_RUN)
         span_take(in, run.n);
-    if (kind != STUFF_DOT && !count(e, run.n))
-        return false;
+    if (kind != STUFF_DOT)
+        s->sent += run.n;
     copy_run(e, k->p + k->n, run);
     k->n += run.n;
     return true;
@@ -184,7 +185,7 @@ static bool put_runs(struct engine *e, struct sink *k, struct span *in)
 static void put_top(struct engine *e, struct sink *k, struct span *body)
 {
     struct topcut ahead = e->sending.cut;
-    struct span look = *body, wanted = topcut_take(&ahead, &look), out;
+    struct span look = { body->p, least(body->n, k->room - k->n) }, wanted = topcut_take(&ahead, &look), out;
     size_t before = wanted.n;
 
     if (!put_runs(e, k, &wanted))

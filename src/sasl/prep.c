@@ -77,9 +77,9 @@ static void wipe(char *text)
     gsasl_free(text);
 }
 
-/* GNU SASL 2.2.0 has the flag the wrong way round: with GSASL_ALLOW_UNASSIGNED it refuses unassigned code points,
- * without it takes them (tests/unit/auth/t_prep.c, U+0221). So nothing is built on its meaning: a stored string must
- * pass both ways, a query string one of them. */
+/* GNU SASL 2.2.0 has the flag the wrong way round: with GSASL_ALLOW_UNASSIGNED it refuses unassigned code
+ * points, without it takes them (tests/unit/auth/t_prep.c, U+0221). So nothing is built on its meaning: a
+ * stored string must pass both ways, a query string one of them. */
 static char *prepare_as(const char *text, enum prep kind)
 {
     char *plain = prepare(text, 0), *flagged;

@@ -1,7 +1,7 @@
 /* fuzz_sasl.c - libFuzzer entry: any octets as the client's lines of a SASL exchange.
  *
- * The first octet chooses mechanism and bindings; lines are divided by 0xFE, which occurs in no UTF-8. The keys are
- * those of a password that no input knows, so that SASL_VERIFIED is a crash.
+ * The first octet chooses mechanism and bindings; lines are divided by 0xFE, which occurs in no UTF-8. The
+ * keys are those of a password that no input knows, so that SASL_VERIFIED is a crash.
  */
 #include "sasl/sasl.h"
 
@@ -19,7 +19,10 @@ static enum sasl_next give_keys(struct sasl *s)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct span in = span_of(data, size);
-    struct scram_link link = { false, false, { NULL, 0 }, { NULL, 0 } };
+    struct scram_link link = {
+        false, false, {NULL,  0},
+          { NULL, 0}
+    };
     enum sasl_next next;
     struct sasl s;
     uint8_t choice;

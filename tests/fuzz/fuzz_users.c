@@ -1,4 +1,5 @@
-/* fuzz_users.c - libFuzzer entry: any octets as a users file; every account of a table that results can be found. */
+/* fuzz_users.c - libFuzzer entry: any octets as a users file; every account of a table that results can be
+ * found. */
 #include "auth/users.h"
 
 #include "auth/password.h"

@@ -69,7 +69,7 @@ class OpensslWire(Wire):
     ):
         raw = socket.create_connection(address, timeout=TIMEOUT)
         self.timeout, self.buf, self.pending = TIMEOUT, b"", bytearray()
-        self.sock = raw
+        self.sock, self.lang = raw, False
         if stls:
             self.greeting = self.status()
             self.ok("STLS")

@@ -48,8 +48,10 @@ static struct span output(const struct player *p)
 /* what: of the transcript; expected and got may be empty. */
 static bool differ(struct player *p, const char *what, struct span expected, struct span got)
 {
+    static const char outside[] = "outside of the dialogue (login before it, CAPA behind it)";
+
     if (p->line ? !buf_printf(p->error, "line %u: %s: expected ", p->line, what)
-                : !buf_printf(p->error, "outside of the dialogue (login before it, CAPA behind it): %s: expected ", what))
+                : !buf_printf(p->error, "%s: %s: expected ", outside, what))
         abort();
     show(p->error, expected);
     say(p->error, ", got ");

@@ -515,18 +515,36 @@ static const char *short_path(const char *path)
     return at ? at + strlen("transcripts/") : path;
 }
 
-struct script *script_read(const char *path)
+static struct script *fresh(const char *path)
 {
     struct script *s = mem_zero(1, sizeof *s);
-    struct buf file;
 
     s->path = mem_str(short_path(path));
     set_text(&s->tls, span_str("any"));
     set_text(&s->apop, span_str("<1896.697170952@dbc.mtview.ca.us>"));
-    if (!read_file(path, &file))
-        fail(s, 0, "cannot be read");
-    else if (read_lines(s, buf_span(&file)) && !s->has_mailbox)
+    return s;
+}
+
+struct script *script_of(struct span text, const char *path)
+{
+    struct script *s = fresh(path);
+
+    if (read_lines(s, text) && !s->has_mailbox)
         set_mailbox(s, span_str("A"));
+    return s;
+}
+
+struct script *script_read(const char *path)
+{
+    struct buf file;
+    struct script *s;
+
+    if (read_file(path, &file)) {
+        s = script_of(buf_span(&file), path);
+    } else {
+        s = fresh(path);
+        fail(s, 0, "cannot be read");
+    }
     buf_free(&file);
     return s;
 }

@@ -58,6 +58,7 @@ bool script_unquote(struct span *in, struct buf *out);
 bool glob_match(struct span glob, struct span line);
 
 struct script *script_read(const char *path); /* never NULL; see error */
+struct script *script_of(struct span text, const char *path);
 void script_free(struct script *s);
 
 #endif

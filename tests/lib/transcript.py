@@ -241,6 +241,7 @@ def play(t: Transcript, w: Wire) -> None:
             pending.clear()
 
     step = None
+    w.lang = True
     try:
         for step in t.steps:
             if step.kind == "C":

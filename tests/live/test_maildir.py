@@ -57,7 +57,7 @@ def test_new_moves_to_cur(drop_a):
     assert uids(drop_a) == before
 
 
-@pytest.mark.proves("MD-12", "C09")
+@pytest.mark.proves("MD-12", "MD-06", "C09")
 @pytest.mark.parametrize("seen", (False, True))
 @pytest.mark.parametrize("move", (False, True))
 def test_flags_and_moves(own_server, seen, move):
@@ -97,7 +97,7 @@ def _flags(path) -> str:
     return path.name.partition(":2,")[2]
 
 
-@pytest.mark.proves("R1939-TOP-10", "MD-06")
+@pytest.mark.proves("R1939-TOP-10")
 def test_top_changes_nothing(drop_a):
     uids(drop_a)
     before = [p.name for p in drop_a.drop.files()]
@@ -307,7 +307,7 @@ def test_index_damage(drop_a):
         index.rmdir()
 
 
-@pytest.mark.proves("R1939-SIZE-07", "MD-18")
+@pytest.mark.proves("R1939-SIZE-07")
 def test_change_in_the_same_tick(account):
     """A delivery right behind a scan, within the clock's granularity, is not overlooked."""
     box = account()

@@ -104,7 +104,7 @@ def test_random_content(account):
         w.in_step()
 
 
-@pytest.mark.proves("R1939-RETR-01", "R1939-RETR-08")
+@pytest.mark.proves("R1939-RETR-08")
 def test_retr_repeats(drop_a):
     with drop_a.login() as w:
         first = w.retr(1)

@@ -262,7 +262,7 @@ def test_header_before_tls(proxied, header):
     opens(s, header, "proxys").quit()
 
 
-@pytest.mark.proves("PP-16", "PP-14")
+@pytest.mark.proves("PP-16")
 @pytest.mark.parametrize("header", [v1(), v2(tlvs=tlv(5, b"unique-4711"))], ids=["v1", "v2"])
 def test_announced_address_counts(proxied, header):
     """Trust and log go by the announced address, not by the proxy's."""
@@ -282,7 +282,6 @@ def test_announced_address_counts(proxied, header):
         w.err("USER bob")
 
 
-@pytest.mark.proves("PP-14")
 def test_unique_id_is_logged(proxied):
     with opens(proxied, v2(tlvs=tlv(5, b"unique-0815"))) as w:
         w.login("bob", proxied.box.password)

@@ -125,10 +125,14 @@ class Client:
 
 
 class Curl(Client):
-    """Writes what RETR sends, un-stuffed, with CRLF: every octet."""
+    """Writes what RETR sends, un-stuffed, with CRLF: every octet. Of a message without octets it writes the
+    CRLF that ended the status line."""
 
     name = "curl"
-    sasl = {"PLAIN": "PLAIN", "LOGIN": "LOGIN", "CRAM-MD5": "CRAM-MD5", "APOP": "+APOP"}
+    sasl = {"PLAIN": "PLAIN", "LOGIN": "LOGIN", "APOP": "+APOP"}
+
+    def stored(self, message: bytes) -> bytes:
+        return wiremodel.plain(message) or b"\r\n"
 
     def _argv(self, job: Job) -> list[str]:
         scheme = "pop3s" if job.mode == "tls" else "pop3"
@@ -164,6 +168,7 @@ class Fetchmail(Client):
     that a person could have written."""
 
     name = "fetchmail"
+    sasl = {"APOP": "APOP"}
 
     def takes(self, message: bytes) -> bool:
         head = message.split(b"\n\n")[0].replace(b"\r\n", b"\n")
@@ -188,7 +193,7 @@ class Fetchmail(Client):
         verify = f'sslcertck sslcommonname localhost sslcertfile "{job.cafile}" sslcertpath "{job.folder}"'
         rc = job.write(
             "rc",
-            f'set no bouncemail\nset invisible\npoll {job.host} service {job.port} protocol POP3\n'
+            f'set no bouncemail\nset invisible\npoll {job.host} service {job.port} protocol {job.auth or "POP3"}\n'
             f'  auth password uidl user "{job.user}" password "{job.password}"\n'
             f"  {tls[job.mode]} {verify if job.mode != 'plain' else ''}\n"
             f"  {'nokeep' if job.delete else 'keep'} fetchall no rewrite pass8bits no dropstatus\n"
@@ -239,7 +244,6 @@ class Mpop(Client):
         "LOGIN": "login",
         "SCRAM-SHA-1": "scram-sha-1",
         "SCRAM-SHA-256": "scram-sha-256",
-        "CRAM-MD5": "cram-md5",
         "APOP": "apop",
     }
 
@@ -375,8 +379,8 @@ class Poplib(Client):
 
 PERL = r"""
 use strict; use warnings; use Mail::POP3Client; use IO::Socket::SSL;
-my ($host, $port, $user, $pass, $mode, $ca, $delete, $out) = @ARGV;
-my %common = (HOST => $host, PORT => $port, AUTH_MODE => 'PASS', TIMEOUT => 20);
+my ($host, $port, $user, $pass, $mode, $ca, $delete, $out, $auth) = @ARGV;
+my %common = (HOST => $host, PORT => $port, AUTH_MODE => $auth, TIMEOUT => 20);
 my $pop;
 if ($mode eq 'tls') {
     my $s = IO::Socket::SSL->new(PeerAddr => $host, PeerPort => $port, SSL_ca_file => $ca,
@@ -405,6 +409,7 @@ class PerlClient(Client):
 
     name = "Mail::POP3Client"
     modes = ("tls", "plain")
+    sasl = {"APOP": "APOP"}
 
     def takes(self, message: bytes) -> bool:
         return all(x.strip(b" \t\r\f") != b"." for x in wiremodel.stuff_lines(message))
@@ -420,7 +425,7 @@ class PerlClient(Client):
         out = job.folder / "out"
         out.mkdir()
         args = [job.host, str(job.port), job.user, job.password, job.mode, job.cafile]
-        job.run([perl, str(script), *args, "1" if job.delete else "", str(out)])
+        job.run([perl, str(script), *args, "1" if job.delete else "", str(out), job.auth or "PASS"])
         return [(out / f"m{n}").read_bytes() for n in range(1, job.count + 1)]
 
 

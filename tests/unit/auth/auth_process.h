@@ -1,7 +1,8 @@
-/* auth_process.h - runs the real restante-auth and plays everybody around it: supervisor, fronts, store, hash worker.
+/* auth_process.h - runs the real restante-auth and plays everybody around it: supervisor, fronts, store, hash
+ * worker.
  *
- * Programs are found by the environment: RESTANTE_AUTH, RESTANTE_HASH. What the worker logs is kept, so that a test
- * can look for what must not stand there. Every wait ends after some seconds and fails the test.
+ * Programs are found by the environment: RESTANTE_AUTH, RESTANTE_HASH. What the worker logs is kept, so that
+ * a test can look for what must not stand there. Every wait ends after some seconds and fails the test.
  */
 #ifndef RESTANTE_TESTS_AUTH_PROCESS_H
 #define RESTANTE_TESTS_AUTH_PROCESS_H
@@ -24,8 +25,8 @@ struct world {
     int log;                          /* the worker's standard error: a file */
     char users[96];
     struct conf *conf;
-    struct msg m;                     /* what came last */
-    uint32_t mechs;                   /* what front 0 was told at the start */
+    struct msg m;   /* what came last */
+    uint32_t mechs; /* what front 0 was told at the start */
     uint8_t packet[IPC_MAX_PACKET];
 };
 
@@ -36,8 +37,8 @@ void world_free(struct world **w);
 
 void world_set(char **setting, const char *value); /* a string of the configuration */
 void world_list(struct strlist *list, const char *value);
-void world_users(struct world *w, const char *text); /* another users file, and word of it */
-void world_conf(struct world *w);                    /* the configuration again */
+void world_users(struct world *w, const char *text);          /* another users file, and word of it */
+void world_conf(struct world *w);                             /* the configuration again */
 int world_peer(struct world *w, enum role role, uint32_t id); /* a new channel; returns our end */
 bool world_logged(struct world *w, const char *text);
 

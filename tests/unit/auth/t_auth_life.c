@@ -218,7 +218,10 @@ static void a_front_that_sends_rubbish(void **state)
         size_t n;
     } table[] = {
 #define ROW(s) { (s), sizeof(s) - 1 }
-        ROW("x"), ROW("\0\0\0\0\0\0\0\0\0\0\0\0"), ROW("\1\377\0\0\0\0\0\0\0\0\0\0"), ROW("USER bob\r\nPASS pencil\r\n"),
+        ROW("x"),
+        ROW("\0\0\0\0\0\0\0\0\0\0\0\0"),
+        ROW("\1\377\0\0\0\0\0\0\0\0\0\0"),
+        ROW("USER bob\r\nPASS pencil\r\n"),
     };
     struct world *w = world_new(BOB, NULL);
     struct msg m;
@@ -246,9 +249,10 @@ static void changed_users(void **state)
     (void)state;
     log_in(w, SID(0, 1), true);
     ask(w, SID(0, 2)); /* disabled while its password is being checked */
-    world_users(w, "bob:{PLAIN}pencil:2000:2001::::disabled\nann:{SCRAM-SHA-256}4096,W22ZaJ0SNY7soEsUEjb6gQ==,"
-                   "WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=:2000:2001"
-                   "::::expire=7\n");
+    world_users(
+        w, "bob:{PLAIN}pencil:2000:2001::::disabled\nann:{SCRAM-SHA-256}4096,W22ZaJ0SNY7soEsUEjb6gQ==,"
+           "WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=:2000:2001"
+           "::::expire=7\n");
     m = expect_msg(w, w->front[0], MSG_MECHS);
     assert_int_equal(m->expire_days, 7);
     assert_true(m->number & MECH_BIT(MECH_SCRAM_SHA_256));

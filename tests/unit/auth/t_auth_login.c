@@ -1,7 +1,7 @@
 /* t_auth_login.c - the auth worker as a process: passwords, APOP, policies, and that nothing tells who exists.
  *
- * Proves: R1939-USER-02, R1939-USER-05, R1939-USER-07, R1939-USER-12, R1939-APOP-03, R1939-APOP-05, R1939-APOP-07,
- * R1939-APOP-10, R2449-RC-05, R2449-RC-06, R2449-LD-01, R3206-01, R3206-03, R3206-04, R3206-09, R4422-04, R4422-05,
+ * Proves: R1939-USER-05, R1939-USER-07, R1939-USER-12, R1939-APOP-03, R1939-APOP-05, R1939-APOP-07,
+ * R1939-APOP-10, R2449-RC-05, R2449-RC-06, R2449-LD-01, R3206-01, R3206-03, R3206-04, R4422-04, R4422-05,
  * R4616-06, R6856-12, R6856-13, R6856-14, R6856-16
  * Does not know: SASL (t_auth_sasl.c), lost peers (t_auth_life.c).
  */
@@ -12,8 +12,9 @@
 #include <openssl/evp.h>
 #include <unistd.h>
 
-#define STORED "{SCRAM-SHA-256}4096,W22ZaJ0SNY7soEsUEjb6gQ==,WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=," \
-               "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
+#define STORED                                                                                   \
+    "{SCRAM-SHA-256}4096,W22ZaJ0SNY7soEsUEjb6gQ==,WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=," \
+    "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
 #define BOB "bob:" STORED ":2000:2001\n"
 
 static void right_password(void **state)
@@ -39,8 +40,10 @@ static void right_password(void **state)
 
 static void what_the_store_is_told(void **state)
 {
-    struct world *w = world_new("bob:" STORED ":2000:2001::/home/bob::userdb_mail=maildir:~/Maildir:INDEX=/x expire=9 "
-                                "read_only login_delay=3\n", NULL);
+    struct world *w = world_new("bob:" STORED
+                                ":2000:2001::/home/bob::userdb_mail=maildir:~/Maildir:INDEX=/x expire=9 "
+                                "read_only login_delay=3\n",
+                                NULL);
     struct msg *m;
 
     (void)state;
@@ -67,14 +70,27 @@ static void nothing_tells_who_exists(void **state)
     static const struct {
         const char *user, *password;
     } table[] = {
-        { "bob", "wrong" },       { "nobody", "pencil" },  { "off", "pencil" },         { "old", "pencil" },
-        { "net", "pencil" },      { "bob\x07", "pencil" }, { "bob", "pen\x07" },        { "bob", "pen\ncil" },
-        { "\xc3", "pencil" },     { "bob", "\xff" },       { "%0.1000000000u", "x" },   { "apop", "secret" },
-        { "bo\tb", "pencil" },    { "../bob", "pencil" },  { "bob:x", "pencil" },       { "nobody@example.org", "x" },
+        {"bob",                 "wrong"   },
+        { "nobody",             "pencil"  },
+        { "off",                "pencil"  },
+        { "old",                "pencil"  },
+        { "net",                "pencil"  },
+        { "bob\x07",            "pencil"  },
+        { "bob",                "pen\x07" },
+        { "bob",                "pen\ncil"},
+        { "\xc3",               "pencil"  },
+        { "bob",                "\xff"    },
+        { "%0.1000000000u",     "x"       },
+        { "apop",               "secret"  },
+        { "bo\tb",              "pencil"  },
+        { "../bob",             "pencil"  },
+        { "bob:x",              "pencil"  },
+        { "nobody@example.org", "x"       },
     };
     struct world *w = world_new(BOB "off:" STORED ":2000:2001::::disabled\nold:" STORED ":2000:2001::::nologin=y\n"
-                                "net:" STORED ":2000:2001::::allow_nets=198.51.100.0/24\n"
-                                "apop:{PLAIN}secret:2000:2001::::apop\n", NULL);
+                                    "net:" STORED ":2000:2001::::allow_nets=198.51.100.0/24\n"
+                                    "apop:{PLAIN}secret:2000:2001::::apop\n",
+                                NULL);
 
     (void)state;
     for (size_t i = 0; i < COUNT(table); i++) {
@@ -217,8 +233,8 @@ static void apop(void **state)
     static const char stamp[] = "<1896.697170952@dbc.mtview.ca.us>";
     static const char users[] = "mrose:{PLAIN}tanstaaf:2000:2001::::apop\nbob:{PLAIN}tanstaaf:2000:2001\n"
                                 "u\xc2\xadser:{PLAIN}\xe2\x85\xa8:2000:2001::::apop\n";
-    static const uint8_t rfc[16] = { 0xc4, 0xc9, 0x33, 0x4b, 0xac, 0x56, 0x0e, 0xcc, 0x97, 0x9e, 0x58, 0x00, 0x1b, 0x3e,
-                                     0x22, 0xfb };
+    static const uint8_t rfc[16] = { 0xc4, 0xc9, 0x33, 0x4b, 0xac, 0x56, 0x0e, 0xcc,
+                                     0x97, 0x9e, 0x58, 0x00, 0x1b, 0x3e, 0x22, 0xfb };
     struct world *w = world_new(users, apop_on);
     struct msg m;
 

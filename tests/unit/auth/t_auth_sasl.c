@@ -1,9 +1,10 @@
-/* t_auth_sasl.c - the auth worker as a process: SASL exchanges, authorization identities, certificates, mechanisms.
+/* t_auth_sasl.c - the auth worker as a process: SASL exchanges, authorization identities, certificates,
+ * mechanisms.
  *
  * The client of the SCRAM exchanges is GNU SASL's.
  *
- * Proves: R5034-05, R5034-18, R5034-19, R5034-21, R5802-05, R5802-15, R5802-17, R5802-18, R9266-03, R4422-03, R4422-04,
- * R4422-EXT-01, R4422-EXT-02, R4422-EXT-04, R4616-01, R4616-03, R4616-05, XLOGIN-01, R6856-17
+ * Proves: R5034-05, R5034-18, R5034-19, R5034-21, R5802-05, R5802-15, R5802-17, R5802-18, R9266-03, R4422-03,
+ * R4422-04, R4422-EXT-01, R4422-EXT-02, R4422-EXT-04, R4616-01, R4616-03, R4616-05, XLOGIN-01, R6856-17
  * Does not know: the wire's Base64, CAPA.
  */
 #include "auth_process.h"
@@ -11,15 +12,18 @@
 #include <gsasl.h>
 #include <unistd.h>
 
-#define KEYS256 "4096,W22ZaJ0SNY7soEsUEjb6gQ==,WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=," \
-                "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
+#define KEYS256                                                                   \
+    "4096,W22ZaJ0SNY7soEsUEjb6gQ==,WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=," \
+    "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
 #define KEYS1 "4096,QSXCR+Q6sek8bf92,6dlGYMOdZcOPutkcNY8U2g7vK9Y=,D+CSWLOshSulAsxiupA+qs2/fTE="
 #define STORED "{SCRAM-SHA-256}" KEYS256
 #define ACCOUNT(name) name ":" STORED ":2000:2001::::scram-sha-1=" KEYS1
-#define USERS ACCOUNT("bob") "\n" ACCOUNT("ann") "\n" ACCOUNT("boss") "\n" ACCOUNT("off") " disabled\n" \
-              ACCOUNT("I\xc2\xadX") "\n"
-#define SCRAMS (MECH_BIT(MECH_SCRAM_SHA_256) | MECH_BIT(MECH_SCRAM_SHA_256_PLUS) | MECH_BIT(MECH_SCRAM_SHA_1) | \
-                MECH_BIT(MECH_SCRAM_SHA_1_PLUS))
+#define USERS      \
+    ACCOUNT("bob") \
+    "\n" ACCOUNT("ann") "\n" ACCOUNT("boss") "\n" ACCOUNT("off") " disabled\n" ACCOUNT("I\xc2\xadX") "\n"
+#define SCRAMS                                                                                       \
+    (MECH_BIT(MECH_SCRAM_SHA_256) | MECH_BIT(MECH_SCRAM_SHA_256_PLUS) | MECH_BIT(MECH_SCRAM_SHA_1) | \
+     MECH_BIT(MECH_SCRAM_SHA_1_PLUS))
 #define PLAINS (MECH_BIT(MECH_PLAIN) | MECH_BIT(MECH_LOGIN))
 
 static const struct span nothing = { NULL, 0 };
@@ -36,10 +40,11 @@ static void which_mechanisms(void **state)
         const char *users;
         uint32_t mechs;
     } table[] = {
-        { USERS, PLAINS | SCRAMS },
-        { "bob:" STORED ":2000:2001\n", PLAINS | MECH_BIT(MECH_SCRAM_SHA_256) | MECH_BIT(MECH_SCRAM_SHA_256_PLUS) },
-        { "bob:{BLF-CRYPT}$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW:2000:2001\n", PLAINS },
-        { "", PLAINS },
+        {USERS,                                                                                      PLAINS | SCRAMS},
+        { "bob:" STORED ":2000:2001\n",
+         PLAINS | MECH_BIT(MECH_SCRAM_SHA_256) | MECH_BIT(MECH_SCRAM_SHA_256_PLUS)                                  },
+        { "bob:{BLF-CRYPT}$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW:2000:2001\n", PLAINS         },
+        { "",                                                                                        PLAINS         },
     };
 
     (void)state;
@@ -222,11 +227,12 @@ static bool converse(struct world *w, const struct talk *t)
 static void scram_right(void **state)
 {
     static const struct talk table[] = {
-        { "SCRAM-SHA-256", MECH_SCRAM_SHA_256, "bob", NULL, "pencil", false, false },
-        { "SCRAM-SHA-1", MECH_SCRAM_SHA_1, "bob", "bob", "pencil", false, false },
-        { "SCRAM-SHA-256-PLUS", MECH_SCRAM_SHA_256_PLUS, "bob", NULL, "pencil", true, true },
-        { "SCRAM-SHA-1-PLUS", MECH_SCRAM_SHA_1_PLUS, "bob", NULL, "pencil", true, true },
-        { "SCRAM-SHA-256", MECH_SCRAM_SHA_256, "bob", NULL, "pencil", false, true }, /* binding there, client says "n" */
+        {"SCRAM-SHA-256",       MECH_SCRAM_SHA_256,      "bob", NULL,  "pencil", false, false},
+        { "SCRAM-SHA-1",        MECH_SCRAM_SHA_1,        "bob", "bob", "pencil", false, false},
+        { "SCRAM-SHA-256-PLUS", MECH_SCRAM_SHA_256_PLUS, "bob", NULL,  "pencil", true,  true },
+        { "SCRAM-SHA-1-PLUS",   MECH_SCRAM_SHA_1_PLUS,   "bob", NULL,  "pencil", true,  true },
+        { "SCRAM-SHA-256",      MECH_SCRAM_SHA_256,      "bob", NULL,  "pencil", false,
+         true                                                                                }, /* binding there, client says "n" */
     };
     struct world *w = world_new(USERS, masters);
 
@@ -237,11 +243,11 @@ static void scram_right(void **state)
             give_store(w);
         expect_ok(w, SID(0, 1), "bob");
     }
-    assert_true(converse(w, &(struct talk){ "SCRAM-SHA-256", MECH_SCRAM_SHA_256, "I\xc2\xadX", NULL, "pencil", false,
-                                            false }));
+    assert_true(converse(
+        w, &(struct talk){ "SCRAM-SHA-256", MECH_SCRAM_SHA_256, "I\xc2\xadX", NULL, "pencil", false, false }));
     expect_ok(w, SID(0, 1), "IX");
-    assert_true(converse(w, &(struct talk){ "SCRAM-SHA-256", MECH_SCRAM_SHA_256, "boss", "ann", "pencil", false,
-                                            false }));
+    assert_true(
+        converse(w, &(struct talk){ "SCRAM-SHA-256", MECH_SCRAM_SHA_256, "boss", "ann", "pencil", false, false }));
     expect_ok(w, SID(0, 1), "ann");
     expect_nothing(w, w->hash, 0); /* SCRAM needs no hash worker */
     world_free(&w);
@@ -322,7 +328,10 @@ static void salts_of_nobody(void **state)
     assert_string_equal(bob, ",s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096");
     challenge_of(w, "nobody", one);
     challenge_of(w, "nobody", again);
-    challenge_of(w, "no\xc2\xad" "body", other); /* the same name, prepared */
+    challenge_of(w,
+                 "no\xc2\xad"
+                 "body",
+                 other); /* the same name, prepared */
     assert_string_equal(one, again);
     assert_string_equal(one, other);
     challenge_of(w, "nobody2", other);
@@ -388,7 +397,8 @@ static void external(struct world *w, struct span identities, const char *authzi
 
 static void certificates(void **state)
 {
-    static const char users[] = "bob:*:2000:2001\nann:*:2000:2001::::cert=" PRINT "\njoe:*:2000:2001::::cert=x@example.com\n"
+    static const char users[] = "bob:*:2000:2001\nann:*:2000:2001::::cert=" PRINT
+                                "\njoe:*:2000:2001::::cert=x@example.com\n"
                                 "boss@example.org:*:2000:2001\noff:*:2000:2001::::disabled\n";
     static const struct {
         const char *identities;
@@ -441,17 +451,10 @@ static void certificates(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(which_mechanisms),
-        cmocka_unit_test(named_mechanisms),
-        cmocka_unit_test(plain),
-        cmocka_unit_test(login_mechanism),
-        cmocka_unit_test(for_another),
-        cmocka_unit_test(scram_right),
-        cmocka_unit_test(scram_wrong),
-        cmocka_unit_test(scram_downgraded),
-        cmocka_unit_test(salts_of_nobody),
-        cmocka_unit_test(broken_exchanges),
-        cmocka_unit_test(certificates),
+        cmocka_unit_test(which_mechanisms), cmocka_unit_test(named_mechanisms), cmocka_unit_test(plain),
+        cmocka_unit_test(login_mechanism),  cmocka_unit_test(for_another),      cmocka_unit_test(scram_right),
+        cmocka_unit_test(scram_wrong),      cmocka_unit_test(scram_downgraded), cmocka_unit_test(salts_of_nobody),
+        cmocka_unit_test(broken_exchanges), cmocka_unit_test(certificates),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

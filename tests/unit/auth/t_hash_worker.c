@@ -1,11 +1,12 @@
 /* t_hash_worker.c - the hash worker as a process, alone and behind a real auth worker.
  *
- * Proves: R1939-USER-05, R1939-USER-09, R3206-01
+ * Proves: R1939-USER-02, R1939-USER-05, R1939-USER-09, R3206-01, R3206-09
  * Does not know: schemes in detail (t_password.c).
  */
 #include "auth_process.h"
 
 #include "auth/password.h"
+#include "base/clock.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -210,12 +211,77 @@ static void behind_a_real_auth(void **state)
     stop(&h, true);
 }
 
+enum { SAMPLES = 41 };
+
+static int by_size(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* The median time, in microseconds, of a refusal. */
+static int64_t refusal_us(struct world *w, const char *user, const char *password)
+{
+    int64_t took[SAMPLES];
+
+    for (int i = 0; i < SAMPLES; i++) {
+        int64_t began = clock_real_ns();
+
+        login_pass(w, SID(0, 1), user, password);
+        expect_fail(w, w->front[0], RC_AUTH);
+        assert_int_equal(w->m.flags, 0);
+        took[i] = (clock_real_ns() - began) / 1000;
+    }
+    qsort(took, SAMPLES, sizeof *took, by_size);
+    return took[SAMPLES / 2];
+}
+
+/* Above 20 ms and a factor of 1.5 a difference tells who exists. */
+static void refusals_take_equally_long(void **state)
+{
+    static const char *const others[][2] = {
+        {"nobody", "pencil"},
+        { "off",   "pencil"},
+        { "off",   "wrong" },
+        { "n\x01", "wrong" },
+        { "bob",   "\xff"  }
+    };
+    struct buf users = BUF(2000);
+    struct world *w;
+    struct hash *h;
+    int64_t known;
+
+    (void)state;
+    assert_true(buf_put_str(&users, "bob:"));
+    assert_true(password_hash(PASSWORD_SHA512_CRYPT, span_str("pencil"), 50000, &users, NULL)); /* some 40 ms */
+    assert_true(buf_put_str(&users, ":2000:2001\noff:"));
+    assert_true(password_hash(PASSWORD_SHA512_CRYPT, span_str("pencil"), 50000, &users, NULL));
+    assert_true(buf_put_str(&users, ":2000:2001::::disabled\n") && buf_put(&users, "", 1));
+    w = world_new((char *)users.p, NULL);
+    h = start(w->hash);
+    w->hash = -1;
+    known = refusal_us(w, "bob", "wrong");
+    assert_true(known > 1000);
+    for (size_t i = 0; i < COUNT(others); i++) {
+        int64_t other = refusal_us(w, others[i][0], others[i][1]);
+        int64_t less = known < other ? known : other, more = known < other ? other : known;
+
+        if (more - less > 20000 && more * 2 > less * 3)
+            fail_msg("%s: %lld us, known user: %lld us", others[i][0], (long long)other, (long long)known);
+    }
+    buf_free(&users);
+    world_free(&w);
+    stop(&h, true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(verdicts),
         cmocka_unit_test(another_auth),
         cmocka_unit_test(behind_a_real_auth),
+        cmocka_unit_test(refusals_take_equally_long),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,7 +7,10 @@
 
 #include "auth_help.h"
 
-static const struct scram_link no_tls = { false, false, { NULL, 0 }, { NULL, 0 } };
+static const struct scram_link no_tls = {
+    false, false, {NULL,  0},
+      { NULL, 0}
+};
 
 /* One message to a mechanism that is asked at once. */
 static enum sasl_next once(enum mech_id mech, struct span message, struct sasl *s)
@@ -21,10 +24,10 @@ static void plain_examples(void **state)
     static const struct {
         const char *base64, *authzid, *user, *secret;
     } table[] = {
-        { "dGVzdAB0ZXN0AHRlc3Q=", "test", "test", "test" },
-        { "dGVzdAB0ZXN0AHRlc3R=", "test", "test", "test" }, /* unused bits set */
-        { "AHRpbQB0YW5zdGFhZg==", "", "tim", "tanstaaf" },
-        { "VXJzZWwAS3VydAB4aXBqM3BsbXE=", "Ursel", "Kurt", "xipj3plmq" },
+        {"dGVzdAB0ZXN0AHRlc3Q=",          "test",  "test", "test"     },
+        { "dGVzdAB0ZXN0AHRlc3R=",         "test",  "test", "test"     }, /* unused bits set */
+        { "AHRpbQB0YW5zdGFhZg==",         "",      "tim",  "tanstaaf" },
+        { "VXJzZWwAS3VydAB4aXBqM3BsbXE=", "Ursel", "Kurt", "xipj3plmq"},
     };
 
     (void)state;
@@ -173,9 +176,10 @@ static void run_scram(struct sasl *s)
     struct scram_keys keys;
 
     assert_int_equal(once(MECH_SCRAM_SHA_256, span_str("n,,n=user,r=rOprNGfwEbeRWgbNEkqO"), s), SASL_KEYS);
-    assert_true(scram_keys_parse(span_str("4096,W22ZaJ0SNY7soEsUEjb6gQ==,WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,"
-                                          "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="),
-                                 SCRAM_SHA_256, &keys));
+    assert_true(
+        scram_keys_parse(span_str("4096,W22ZaJ0SNY7soEsUEjb6gQ==,WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,"
+                                  "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="),
+                         SCRAM_SHA_256, &keys));
     assert_int_equal(sasl_keys(s, &keys, span_str("%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0")), SASL_SEND);
 }
 

@@ -1,7 +1,7 @@
 /* t_scram_peer.c - our SCRAM server against GNU SASL's client, written by others from the same RFCs.
  *
- * Every mechanism, with and without bindings, right and wrong passwords, names that need escapes and SASLprep. The
- * client checks our server-final: a wrong one fails the test.
+ * Every mechanism, with and without bindings, right and wrong passwords, names that need escapes and
+ * SASLprep. The client checks our server-final: a wrong one fails the test.
  *
  * Proves: R5802-01, R5802-04, R5802-05, R5802-06, R5802-21, R5929-01, R9266-01
  * Does not know: the auth worker.
@@ -132,8 +132,10 @@ static void names_and_passwords(void **state)
     expect_talk(&(struct talk){ S256, "a,b=c", "x=,y", "pw", "pw", false, false, false }, SASL_VERIFIED, "a,b=c");
     /* Prepared by the client or not, the proof covers the name as it was sent. */
     expect_talk(&(struct talk){ S256, "I\xc2\xadX", NULL, "pw", "pw", false, false, false }, SASL_VERIFIED, NULL);
-    expect_talk(&(struct talk){ S256, "bob", NULL, "\xe2\x85\xa8", "IX", false, false, false }, SASL_VERIFIED, "bob");
-    expect_talk(&(struct talk){ S256, "bob", NULL, "\xc2\xbd", "\xc2\xbd", false, false, false }, SASL_VERIFIED, "bob");
+    expect_talk(&(struct talk){ S256, "bob", NULL, "\xe2\x85\xa8", "IX", false, false, false }, SASL_VERIFIED,
+                "bob");
+    expect_talk(&(struct talk){ S256, "bob", NULL, "\xc2\xbd", "\xc2\xbd", false, false, false }, SASL_VERIFIED,
+                "bob");
 }
 
 static void bindings(void **state)

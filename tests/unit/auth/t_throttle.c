@@ -1,4 +1,5 @@
-/* t_throttle.c - what the auth worker remembers: failures and their delays, sessions, last logins, by a fake clock.
+/* t_throttle.c - what the auth worker remembers: failures and their delays, sessions, last logins, by a fake
+ * clock.
  *
  * Proves: R1939-USER-07, R2449-LD-01
  * Does not know: the auth worker, real time.
@@ -12,7 +13,10 @@
 
 static struct throttle_try try_of(const char *addr, const char *user, const char *secret)
 {
-    struct throttle_try try = { { { 0 }, 0 }, span_str(user), span_str(secret) };
+    struct throttle_try try = {
+        {{ 0 }, 0},
+        span_str(user), span_str(secret)
+    };
     char text[80];
 
     snprintf(text, sizeof text, strchr(addr, ':') ? "[%s]:1" : "%s:1", addr);
@@ -179,8 +183,8 @@ static void memory_is_bounded(void **state)
         failed(t, addr, "bob", "a", 1000);
     }
     assert_int_equal(throttle_entries(t), THROTTLE_ENTRIES);
-    assert_int_not_equal(before(t, addr, "bob", 1000), 0);       /* the newest is there */
-    assert_int_equal(before(t, "10.0.0.0", "bob", 1000), 0);     /* the oldest has gone */
+    assert_int_not_equal(before(t, addr, "bob", 1000), 0);   /* the newest is there */
+    assert_int_equal(before(t, "10.0.0.0", "bob", 1000), 0); /* the oldest has gone */
     throttle_free(&t);
 }
 
@@ -293,8 +297,14 @@ static void siphash_examples(void **state)
     static const struct {
         size_t n;
         uint64_t want;
-    } table[] = { { 0, 0x726fdb47dd0e0e31u }, { 1, 0x74f839c593dc67fdu }, { 7, 0xab0200f58b01d137u },
-                  { 8, 0x93f5f5799a932462u }, { 15, 0xa129ca6149be45e5u }, { 63, 0x958a324ceb064572u } };
+    } table[] = {
+        {0,   0x726fdb47dd0e0e31u},
+        { 1,  0x74f839c593dc67fdu},
+        { 7,  0xab0200f58b01d137u},
+        { 8,  0x93f5f5799a932462u},
+        { 15, 0xa129ca6149be45e5u},
+        { 63, 0x958a324ceb064572u}
+    };
     struct keyed key = { 0x0706050403020100u, 0x0f0e0d0c0b0a0908u };
     uint8_t in[64];
 

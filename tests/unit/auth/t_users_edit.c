@@ -122,11 +122,21 @@ static void a_whole_entry(void **state)
 
     (void)state;
     users_entry_init(&entry);
-    entry = (struct users_entry){ .name = "bob", .password = "{PLAIN}a", .uid = 5, .gid = 6, .home = "/home/bob",
-                                  .mail = "/m/bob", .scram = { NULL, KEYS1 }, .cert = "sha256:"
-                                  "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
-                                  .allow_nets = "::1,192.0.2.0/24", .flags = USERS_REQUIRE_TLS | USERS_READ_ONLY,
-                                  .expire_days = 3, .login_delay_s = USERS_NUMBER_NONE };
+    entry = (struct users_entry){
+        .name = "bob",
+        .password = "{PLAIN}a",
+        .uid = 5,
+        .gid = 6,
+        .home = "/home/bob",
+        .mail = "/m/bob",
+        .scram = {NULL, KEYS1},
+        .cert = "sha256:"
+                "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+        .allow_nets = "::1,192.0.2.0/24",
+        .flags = USERS_REQUIRE_TLS | USERS_READ_ONLY,
+        .expire_days = 3,
+        .login_delay_s = USERS_NUMBER_NONE
+    };
     assert_int_equal(edit(USERS_ADD, &entry), FAULT_NONE);
     assert_true(users_load(path, &t, NULL));
     got = users_at(t, 0);
@@ -299,8 +309,8 @@ static bool file_is(const char *want)
     return n == (ssize_t)strlen(want) && memcmp(got, want, (size_t)n) == 0;
 }
 
-/* Each call fails in turn: the change is not made, or it is and only its durability is in doubt; never a half file,
- * never a temporary one left. */
+/* Each call fails in turn: the change is not made, or it is and only its durability is in doubt; never a half
+ * file, never a temporary one left. */
 static void every_call_fails(void **state)
 {
     static const char before[] = "ann:{PLAIN}b\nbob:{PLAIN}a\n", after[] = "ann:{PLAIN}b\nbob:{PLAIN}new\n";
