@@ -10,6 +10,8 @@
 /* Of a user; it may be forgotten when it has no session and its delay has passed: the table's bound sees to it
  * that the oldest go first. */
 struct user {
+    uint64_t before_ms;     /* last_ms and ever as they were before the latest login */
+    bool ever_before;
     uint64_t last_ms;
     uint32_t sessions;
     bool ever;
@@ -59,6 +61,18 @@ void grants_end(struct grants *g, uint64_t sid)
     table_drop(g->sessions, &key);
 }
 
+void grants_void(struct grants *g, uint64_t sid)
+{
+    struct table_key key = sid_key(sid), *owner = table_find(g->sessions, &key);
+    struct user *user = owner ? table_find(g->users, owner) : NULL;
+
+    if (user) {
+        user->last_ms = user->before_ms;
+        user->ever = user->ever_before;
+    }
+    grants_end(g, sid);
+}
+
 void grants_end_front(struct grants *g, uint16_t front)
 {
     struct table_key key;
@@ -83,16 +97,13 @@ enum grants_verdict grants_begin(struct grants *g, const struct grants_ask *ask,
     if (ask->max_sessions && user->sessions >= ask->max_sessions)
         return GRANTS_TOO_MANY;
     user->sessions++;
+    user->before_ms = user->last_ms;
+    user->ever_before = user->ever;
     user->last_ms = now_ms;
     user->ever = true;
     owner = table_make(g->sessions, &sid, &fresh);
     *owner = key;
     return GRANTS_YES;
-}
-
-uint32_t grants_sessions(const struct grants *g)
-{
-    return table_count(g->sessions);
 }
 
 void grants_id(uint8_t id[GRANTS_ID])

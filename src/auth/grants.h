@@ -29,9 +29,9 @@ struct grants_ask {
 enum grants_verdict grants_begin(struct grants *g, const struct grants_ask *ask, uint64_t now_ms);
 
 void grants_end(struct grants *g, uint64_t sid);
+/* The session got no maildrop ([IN-USE], a failure): there was no +OK from which LOGIN-DELAY counts (RFC 2449 §6.5). */
+void grants_void(struct grants *g, uint64_t sid);
 void grants_end_front(struct grants *g, uint16_t front);
-
-uint32_t grants_sessions(const struct grants *g);
 
 /* A grant's id: unguessable, used once. */
 void grants_id(uint8_t id[GRANTS_ID]);

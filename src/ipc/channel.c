@@ -146,7 +146,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 
 void channel_drain(struct channel *c)
 {
-    if (c->closed || c->in_handler)
+    if (!c || c->closed || c->in_handler)
         return;
     c->in_handler = true; /* the receive buffer holds one message: no nested drain */
     for (int i = 0; i < PACKETS_PER_WAKE && receive(c); i++)
@@ -195,8 +195,15 @@ static bool enqueue(struct channel *c, const struct msg *m)
         free(w);
         return false;
     }
-    for (unsigned i = 0; i < m->nfds; i++)
+    for (unsigned i = 0; i < m->nfds; i++) {
         w->m.fds[i] = fcntl(m->fds[i], F_DUPFD_CLOEXEC, 0);
+        if (w->m.fds[i] < 0) {
+            msg_close_fds(&w->m);
+            free(w->packet);
+            free(w);
+            return false;
+        }
+    }
     *c->tail = w;
     c->tail = &w->next;
     c->backlog += w->n;

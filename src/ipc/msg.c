@@ -58,6 +58,7 @@ static const struct row rows[MSG_TYPES] = {
     [MSG_STORE_IS] = { "store-is", SUP, AUTH, 0, { U32(number), U32(uid), U32(gid) } },
     [MSG_READY] = { "ready", WORKERS, SUP, 0, { { K_END, 0, 0 } } },
     [MSG_NEED_STORE] = { "need-store", AUTH, SUP, 0, { U32(uid), U32(gid) } },
+    [MSG_LOST] = { "lost", FRONT | AUTH, SUP, 0, { U8(role), U32(id) } },
     [MSG_IDLE] = { "idle", STORE, SUP, 0, { { K_END, 0, 0 } } },
     [MSG_LOGIN_PASS] = { "login-pass", FRONT, AUTH, 0,
         { U32(flags), ID16(addr), SPAN(user, CAP_NAME), SPAN(secret, CAP_SECRET) } },
@@ -68,7 +69,7 @@ static const struct row rows[MSG_TYPES] = {
           SPAN(binding_exporter, 64), SPAN(certificate, CAP_SECRET) } },
     [MSG_SASL_MORE] = { "sasl-more", FRONT, AUTH, 0, { SPAN(data, CAP_SASL) } },
     [MSG_LOGIN_CANCEL] = { "login-cancel", FRONT, AUTH, 0, { { K_END, 0, 0 } } },
-    [MSG_SESSION_END] = { "session-end", FRONT, AUTH, 0, { { K_END, 0, 0 } } },
+    [MSG_SESSION_END] = { "session-end", FRONT, AUTH, 0, { U32(flags) } },
     [MSG_MECHS] = { "mechs", AUTH, FRONT, 0,
         { U32(number), U32(expire_days), U32(login_delay_s), U32(count) } },
     [MSG_CHALLENGE] = { "challenge", AUTH, FRONT, 0, { U32(flags), SPAN(data, 16384) } },
@@ -302,7 +303,7 @@ bool msg_send(int fd, const struct msg *m, struct err *e)
     while (sent < 0 && errno == EINTR);
     if (sent == (ssize_t)iov.iov_len)
         return true;
-    if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS))
+    if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM || errno == ETOOMANYREFS))
         return err_set(e, FAULT_TEMP, "message %s would block", msg_name(m->type));
     return err_set(e, FAULT_GONE, "peer is gone: %s", strerror(errno));
 }
@@ -340,6 +341,7 @@ int msg_recv(int fd, uint8_t *buf, size_t room, struct msg *m, struct err *e)
     int fds[IPC_MAX_FDS] = { -1, -1 };
     unsigned nfds;
     ssize_t got;
+    bool lost;
 
     do
         got = recvmsg(fd, &mh, MSG_CMSG_CLOEXEC);
@@ -351,14 +353,19 @@ int msg_recv(int fd, uint8_t *buf, size_t room, struct msg *m, struct err *e)
         return -1;
     }
     nfds = take_fds(&mh, fds);
-    if ((mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || !msg_decode(span_of(buf, (size_t)got), m) ||
-        m->nfds != nfds) {
+    /* Descriptors that we have no room for (EMFILE) are lost, the packet is not: it arrives without any. */
+    lost = (mh.msg_flags & MSG_CTRUNC) != 0;
+    while (lost && nfds)
+        close(fds[--nfds]);
+    if ((mh.msg_flags & MSG_TRUNC) || !msg_decode(span_of(buf, (size_t)got), m) || (!lost && m->nfds != nfds)) {
         while (nfds)
             close(fds[--nfds]);
         err_set(e, FAULT_BAD, "malformed packet of %zd octets", got);
         return -1;
     }
-    memcpy(m->fds, fds, sizeof fds);
+    m->nfds = nfds;
+    for (unsigned i = 0; i < nfds; i++)
+        m->fds[i] = fds[i];
     return 1;
 }
 

@@ -31,6 +31,7 @@ enum msg_type {
     /* workers -> supervisor */
     MSG_READY,       /* started; after MSG_GO */
     MSG_NEED_STORE,  /* auth: a store for uid, gid please */
+    MSG_LOST,        /* role, id: the channel to that worker ended; a new pair if it lives */
     MSG_IDLE,        /* store: no session for a while, may be stopped */
     /* front -> auth */
     MSG_LOGIN_PASS, MSG_LOGIN_APOP, MSG_LOGIN_SASL, MSG_SASL_MORE, MSG_LOGIN_CANCEL, MSG_SESSION_END,
@@ -68,7 +69,7 @@ enum msg_flag {             /* msg.flags */
     MSGF_TLS = 1,            /* the session runs inside TLS */
     MSGF_HAS_DATA = 2,       /* an initial response is present (may be empty) */
     MSGF_TRUSTED = 4,        /* plaintext allowed for this address */
-    MSGF_CLOSE = 8,          /* close the connection after the reply */
+    MSGF_CLOSE = 8,          /* close the connection after the reply; MSG_SESSION_END: it never got a maildrop */
     MSGF_READ_ONLY = 16,
     MSGF_EXCLUSIVE = 32, MSGF_SHARED = 64, MSGF_TAKEOVER = 128,
     MSGF_TOP = 256,          /* MSG_FETCH for TOP */

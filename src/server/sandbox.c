@@ -24,12 +24,14 @@ bool sandbox_enter(const char *root_dir, uid_t uid, gid_t gid, struct err *e)
     struct rlimit none = { 0, 0 };
     bool root = geteuid() == 0;
 
+    if (root && (uid == (uid_t)-1 || gid == (gid_t)-1))
+        return err_set(e, FAULT_PERM, "a worker of root must be told whom to become");
     setrlimit(RLIMIT_CORE, &none); /* a core file would hold passwords and keys */
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return err_set(e, FAULT_PERM, "no_new_privs: %s", strerror(errno));
     if (root && root_dir && (chroot(root_dir) != 0 || chdir("/") != 0))
         return err_set(e, FAULT_PERM, "chroot %s: %s", root_dir, strerror(errno));
-    if (root && uid != (uid_t)-1 && !become(uid, gid, e))
+    if (root && !become(uid, gid, e))
         return false;
 #ifndef __SANITIZE_ADDRESS__ /* the leak checker traces its own process, which this forbids */
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);

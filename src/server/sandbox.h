@@ -11,8 +11,8 @@
 
 #include <sys/types.h>
 
-/* root_dir: chroot there when root, NULL = keep the file system. uid/gid: become them when root;
- * (uid_t)-1 = keep. */
+/* root_dir: chroot there when root, NULL = keep the file system. uid/gid: become them when root
+ * (then they must be given; (uid_t)-1 for an ordinary user). */
 bool sandbox_enter(const char *root_dir, uid_t uid, gid_t gid, struct err *e);
 
 /* A worker is ended by its supervisor alone: a Ctrl-C at a terminal or a broken pipe must not do it. */

@@ -107,6 +107,10 @@ class Transcript:
         return ["stls", "implicit", "inside"] if self.tls == "any" else [self.tls]
 
 
+def _text(octets: bytes) -> str:
+    return octets.decode("utf-8", "surrogateescape")
+
+
 def _mailbox(text: str, where: str) -> list[bytes]:
     text = text.strip()
     if text == "A":
@@ -155,7 +159,7 @@ def parse(path: Path) -> Transcript:
             elif key == "user":
                 name, _, rest = value.partition(" ")
                 password, flags = quoted(rest.strip(), where)
-                t.users.append((name, password.decode("latin-1"), flags.strip()))
+                t.users.append((_text(name.encode("latin-1")), _text(password), flags.strip()))
             elif key == "conf":
                 for name, value in re.findall(r'([a-z_0-9.]+)=("(?:[^"\\]|\\.)*"|\S*)', value):
                     if value.startswith('"'):

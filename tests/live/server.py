@@ -262,7 +262,8 @@ class Server:
 
     def write_users(self) -> None:
         fresh = self.base / "users.new"
-        fresh.write_text("".join(f"{n}:{f}\n" for n, f in self.users.items()))
+        text = "".join(f"{n}:{f}\n" for n, f in self.users.items())
+        fresh.write_bytes(text.encode("utf-8", "surrogateescape"))
         fresh.chmod(USERS_MODE)
         fresh.rename(self.users_path)
 

@@ -141,6 +141,22 @@ def test_255_octets(server):
         w.in_step(False)
 
 
+@pytest.mark.proves("R1939-GEN-04", "R1939-LIST-07", "R1939-UIDL-01")
+def test_single_spaces(drop_a):
+    """Replies put exactly one space between their parts, none at the end, and end with CRLF."""
+    with drop_a.login() as w:
+        for command in (b"STAT", b"LIST", b"LIST 1", b"UIDL", b"UIDL 3", b"RETR 2", b"TOP 1 0", b"NOOP", b"XYZZY"):
+            w.send(command + b"\r\n")
+            status = w.raw_line()
+            assert re.fullmatch(rb"(\+OK|-ERR) \S+( \S+)*\r\n", status), status
+            if command in (b"LIST", b"UIDL"):
+                for line in w.lines():
+                    assert re.fullmatch(rb"\d+ \S+", line), line
+            elif command[:4] in (b"RETR", b"TOP "):
+                w.body()
+        w.in_step()
+
+
 @pytest.mark.proves("R1939-GEN-23", "B08")
 def test_controls_in_commands(drop_a):
     with drop_a.login() as w:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -316,6 +317,44 @@ def test_change_in_the_same_tick(account):
         with box.login_soon() as w:
             assert w.stat()[0] == i + 1
             w.quit()
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+def test_login_opens_no_message(own_server, tmp_path):
+    """With a valid index a login into 500 messages opens none of them. (Each is asked for its size and time: half of
+    MD-18.)"""
+    s = own_server()
+    box = s.add_user("bob")
+    message = b"Subject: x\n\nx\n"
+    for _ in range(500):
+        box.drop.put(message, sub="cur")
+    for sub in ("new", "cur"):  # as if the mail had not come just now
+        os.utime(box.drop.path / sub, (time.time() - 60,) * 2)
+    s.start()
+    uids(box)
+    trace = tmp_path / "trace"
+    (store,) = s.workers("store")
+    spy = subprocess.Popen(
+        ["strace", "-f", "-e", "trace=file,getdents64,fstat", "-o", str(trace), "-p", str(store)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )
+    try:
+        line = spy.stderr.readline()
+        if b"attached" not in line:
+            pytest.skip(f"strace cannot attach here: {line!r}")
+        with box.login_soon() as w:
+            assert w.stat() == (500, 500 * wm.size(message))
+            assert len(w.uidl()) == len(w.list()) == 500
+            w.quit()
+    finally:
+        spy.send_signal(signal.SIGINT)
+        spy.wait(10)
+        spy.stderr.close()
+    calls = trace.read_text(errors="replace").splitlines()
+    assert any("restante-index" in c for c in calls), "the trace saw the login"
+    opened = [c for c in calls if ".test" in c and "open" in c]
+    assert not opened, opened[:3]
+    assert len(calls) < 700, len(calls)
 
 
 @pytest.mark.proves("MD-11")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -258,6 +260,25 @@ def test_takeover(own_server):
     second.quit()
     first.close()
     assert box.drop.contents() == wm.MAILDROP_A[:2]
+
+
+@pytest.mark.proves("R1939-AUTHZ-09")
+@pytest.mark.skipif(not shutil.which("ss"), reason="ss is not installed")
+def test_keepalive(drop_a):
+    """A client that vanished is found out by the system: the sockets of sessions have keepalive, soon."""
+    with drop_a.login() as w:
+        port = w.sock.getsockname()[1]
+        for _ in range(50):  # while data is on its way another timer shows
+            seen = subprocess.run(
+                ["ss", "-tnoH", f"sport = :{drop_a.server.ports['plain']} and dport = :{port}"],
+                capture_output=True, text=True, timeout=20, check=True,
+            ).stdout
+            if "keepalive" in seen:
+                break
+            time.sleep(0.1)
+        found = re.search(r"timer:\(keepalive,(?:(\d+)min)?(?:([\d.]+)sec)?", seen)
+        assert found, seen
+        assert 60 * int(found[1] or 0) + float(found[2] or 0) <= 120
 
 
 @pytest.mark.proves("C02")

@@ -118,7 +118,10 @@ void auth_on_front(void *ctx, struct channel *ch, struct msg *m)
             attempt_drop(a);
         break;
     case MSG_SESSION_END:
-        grants_end(w->grants, m->sid);
+        if (m->flags & MSGF_CLOSE)
+            grants_void(w->grants, m->sid);
+        else
+            grants_end(w->grants, m->sid);
         break;
     default: /* msg_permitted lets nothing else through */
         distrust(w, ch, "message");

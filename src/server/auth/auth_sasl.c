@@ -60,7 +60,9 @@ static void give_keys(struct attempt *a)
 
     sasl_is_scram(a->sasl.mech, &hash, &plus);
     a->reason = verify_bar(a, entry, false);
-    if (!entry || (!users_scram(entry, hash, &keys) && !clear_keys(a, entry, hash, &keys))) { /* a barred account shows its own salt, and fails later */
+    if (!entry ||
+        (!users_scram(entry, hash, &keys) &&
+         !clear_keys(a, entry, hash, &keys))) { /* a barred account shows its own salt, and fails later */
         if (!a->reason)
             a->reason = "no-scram-keys";
         ok = fake_keys(a, hash, &keys);
@@ -183,9 +185,7 @@ static bool take_user(struct attempt *a)
 static void step(struct attempt *a, enum sasl_next next)
 {
     switch (next) {
-    case SASL_SEND:
-        send_challenge(a, false);
-        return;
+    case SASL_SEND: send_challenge(a, false); return;
     case SASL_SEND_LAST:
         if (a->decoy)
             attempt_fail(a, RC_AUTH, a->reason);
@@ -204,17 +204,10 @@ static void step(struct attempt *a, enum sasl_next next)
         else
             attempt_fail(a, RC_NONE, "malformed");
         return;
-    case SASL_IDENTITY:
-        external(a);
-        return;
-    case SASL_VERIFIED:
-        finish_verified(a, site_find(a->auth, span_str(a->user)));
-        return;
-    case SASL_REFUSED:
-        attempt_fail(a, RC_AUTH, a->reason ? a->reason : "wrong-password");
-        return;
-    default:
-        attempt_fail(a, RC_NONE, "malformed");
+    case SASL_IDENTITY: external(a); return;
+    case SASL_VERIFIED: finish_verified(a, site_find(a->auth, span_str(a->user))); return;
+    case SASL_REFUSED: attempt_fail(a, RC_AUTH, a->reason ? a->reason : "wrong-password"); return;
+    default: attempt_fail(a, RC_NONE, "malformed");
     }
 }
 

@@ -94,10 +94,15 @@ static void store_gone(void *ctx, struct channel *ch, const struct err *why)
 {
     struct auth *w = ctx;
     struct auth_store *s = by_id(w, channel_id(ch));
+    struct msg lost;
 
     event(LOG_INFO, "peer-gone", F_STR("peer", "store"), F_U64("id", channel_id(ch)), F_ERR(why));
     if (s && s->channel == ch)
         *s = w->store[--w->nstore];
+    msg_init(&lost, MSG_LOST, 0); /* if it lives it gets a new channel */
+    lost.role = ROLE_STORE;
+    lost.id = channel_id(ch);
+    channel_send(w->super, &lost);
 }
 
 void stores_attach(struct auth *w, const struct msg *m, int fd)

@@ -152,7 +152,7 @@ static void serve(struct hash_worker *w)
 int main(void)
 {
     struct hash_worker w = { .auth = -1 };
-    struct worker_start start = { 0 };
+    struct worker_start start = { .no_files = true };
     struct msg ready;
     struct err e;
 

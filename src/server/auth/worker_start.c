@@ -75,7 +75,8 @@ static bool take(struct worker_start *start, struct msg *m, void (*before)(const
         }
         if (before)
             before(start->conf);
-        if (!sandbox_enter(NULL, m->uid, m->gid, &e))
+        if (!sandbox_enter(start->no_files && start->conf->workers.chroot[0] ? start->conf->workers.chroot : NULL,
+                           m->uid, m->gid, &e))
             die("sandbox", &e);
         return true;
     default:

@@ -13,6 +13,7 @@ struct worker_start {
     struct conf *conf;
     struct msg *peer; /* MSG_PEER messages in their order; the descriptors are the caller's */
     uint32_t npeer;
+    bool no_files;    /* set by the caller: as root it moves into the empty folder */
     int users_fd;     /* of MSG_USERS, the caller's */
     bool users_given;
 };

@@ -11,6 +11,7 @@
 #include "net/listener.h"
 
 #include <errno.h>
+#include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -45,7 +46,8 @@ static uint32_t take_slot(struct front *f)
         f->free_slot = mem_grow(f->free_slot, n, sizeof *f->free_slot);
         for (uint32_t i = n; i-- > f->nslot;) {
             f->conn[i] = NULL;
-            f->generation[i] = 0;
+            /* Not from zero: a front that died had the same number, and a store may still know its sessions. */
+            secret_random(&f->generation[i], sizeof f->generation[i]);
             f->free_slot[f->nfree++] = i;
         }
         f->nslot = n;
@@ -292,6 +294,7 @@ void conn_finish(struct conn *c)
     if (c->eof || c->peer_gone) {
         if (c->ssl && !c->peer_gone)
             SSL_shutdown(c->ssl);
+        ERR_clear_error();
         conn_close(c, "closed");
         return;
     }
@@ -300,6 +303,8 @@ void conn_finish(struct conn *c)
     if (c->ssl)
         SSL_shutdown(c->ssl);
     shutdown(c->fd, SHUT_WR);
+    ERR_clear_error();
+    c->want_write = false;
     c->phase = PH_LINGER;
     c->active_ms = uv_now(c->front->loop);
     link_out(&c->idle);

@@ -40,8 +40,10 @@ static enum io read_some(struct conn *c, uint8_t *dst, size_t room, size_t *got)
     ssize_t n;
 
     if (c->ssl) {
-        int rc = SSL_read_ex(c->ssl, dst, room, got);
-        enum io r = tls_result(c, rc);
+        enum io r;
+
+        ERR_clear_error(); /* errors of another connection must not be taken for ours */
+        r = tls_result(c, SSL_read_ex(c->ssl, dst, room, got));
 
         c->more_input = r == IO_DONE && (SSL_has_pending(c->ssl) || *got == room);
         return r;
@@ -89,8 +91,10 @@ static enum io write_some(struct conn *c, struct span s, size_t *sent)
 {
     ssize_t n;
 
-    if (c->ssl)
+    if (c->ssl) {
+        ERR_clear_error();
         return tls_result(c, SSL_write_ex(c->ssl, s.p, s.n, sent));
+    }
     do
         n = send(c->fd, s.p, s.n, MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
@@ -174,6 +178,8 @@ static void shake(struct conn *c)
     if (rc == 1) {
         struct front *f = c->front;
 
+        ERR_clear_error(); /* a client certificate that did not verify leaves its errors behind */
+
         counters_add(f->counters, f->id, CNT_TLS_HANDSHAKES, 1);
         counters_add(f->counters, f->id, CNT_TLS_RESUMED, SSL_session_reused(c->ssl));
         conn_touch(c);
@@ -198,15 +204,19 @@ static void after_proxy(struct conn *c, const struct proxy_header *h)
     struct front *f = c->front;
 
     if (h->has_addr) {
+        bool may;
+
         counters_address_add(f->counters, f->id, &c->peer, -1);
+        counters_add(f->counters, f->id, CNT_OPEN, -1); /* it must not count itself */
         c->peer = h->src;
-        if (!front_may_accept(f, &c->peer)) {
-            counters_address_add(f->counters, f->id, &c->peer, 1);
+        may = front_may_accept(f, &c->peer);
+        counters_add(f->counters, f->id, CNT_OPEN, 1);
+        counters_address_add(f->counters, f->id, &c->peer, 1);
+        if (!may) {
             counters_add(f->counters, f->id, CNT_REFUSED, 1);
             conn_close(c, "too-many");
             return;
         }
-        counters_address_add(f->counters, f->id, &c->peer, 1);
     }
     if (h->unique_id.n)
         event(LOG_INFO, "proxied", F_SID(c->sid), F_SPAN("unique_id", h->unique_id),
@@ -231,10 +241,12 @@ static void read_proxy(struct conn *c)
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     r = n <= 0 ? PROXY_BAD : proxy_parse(span_of(f->read_room, (size_t)n), &h);
-    if (r == PROXY_MORE && (size_t)n < FRONT_BODY_READ) {
-        /* Level-triggered: sleep until more arrives instead of spinning on what is there. */
+    if (r == PROXY_MORE && (size_t)n < FRONT_BODY_READ && (uint64_t)n != c->octets_in) {
+        /* Level-triggered: sleep until more arrives instead of spinning on what is there. The same octets again mean
+         * that the end has come. */
         int low = (int)n + 1;
 
+        c->octets_in = (uint64_t)n;
         setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof low);
         return;
     }
@@ -243,6 +255,7 @@ static void read_proxy(struct conn *c)
         conn_close(c, "proxy-header");
         return;
     }
+    c->octets_in = 0;
     setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &(int){ 1 }, sizeof(int));
     n = recv(c->fd, f->read_room, h.octets, 0); /* the same octets: h's spans stay true */
     after_proxy(c, &h);
@@ -271,7 +284,7 @@ void conn_watch(struct conn *c)
         return;
     if (c->phase != PH_POP3)
         events = c->want_write ? UV_READABLE | UV_WRITABLE : UV_READABLE;
-    else if (!c->eof && c->in.n < FRONT_READ)
+    else if (!c->eof && (c->in.n < FRONT_READ || (engine_want(&c->engine) & WANT_INPUT)))
         events = UV_READABLE; /* more than that waits in the kernel: back-pressure (R2449-PIPE-03) */
     if (c->phase == PH_POP3 && (c->out.n || c->want_write))
         events |= UV_WRITABLE;
@@ -304,8 +317,16 @@ void conn_on_poll(uv_poll_t *poll, int status, int events)
     default:
         return;
     }
-    if (status < 0)
+    if (status < 0) { /* libuv's word for an error of the socket: what came before it still counts */
+        while (take_input(c))
+            ;
         c->eof = c->peer_gone = true;
+        buf_free(&c->out);
+    }
+    if ((events & UV_WRITABLE) && c->want_write) { /* a read waited for room to write (KeyUpdate) */
+        c->want_write = false;
+        events |= UV_READABLE;
+    }
     if (events & UV_WRITABLE)
         flush(c);
     if (events & (UV_READABLE | UV_DISCONNECT))

@@ -129,6 +129,7 @@ void conn_release(struct conn *c)
     }
     if (l && l->granted) {
         msg_init(&m, MSG_SESSION_END, c->sid);
+        m.flags = c->logged_in ? 0 : MSGF_CLOSE;
         channel_send(f->auth, &m);
     }
     login_free(c);
@@ -365,7 +366,8 @@ void front_on_store(void *ctx, struct channel *ch, struct msg *m)
         return;
     }
     if (m->type == MSG_KICK) {
-        conn_close(c, "taken-over");
+        if (c->wait != WAIT_COMMIT) /* a QUIT that runs is answered */
+            conn_close(c, "taken-over");
     } else if (m->type == MSG_OPENED && c->wait == WAIT_OPEN) {
         conn_wait(c, WAIT_NONE);
         on_opened(c, m);
@@ -376,13 +378,29 @@ void front_on_store(void *ctx, struct channel *ch, struct msg *m)
         conn_message(c, m);
         if (c->phase != PH_CLOSED)
             conn_run(c);
-    } else if (m->type == MSG_FETCH_FAIL && c->wait == WAIT_MESSAGE) {
+    } else if ((m->type == MSG_FETCH_FAIL || m->type == MSG_MESSAGE) && c->wait == WAIT_MESSAGE) {
+        /* A message without its descriptor: we have too many open. */
         conn_wait(c, WAIT_NONE);
-        engine_message_failed(&c->engine, (enum fault)(m->fault < FAULT_N ? m->fault : FAULT_TEMP));
+        engine_message_failed(&c->engine, m->type == MSG_FETCH_FAIL && m->fault < FAULT_N
+                                              ? (enum fault)m->fault : FAULT_TEMP);
         conn_run(c);
     } else if (m->type == MSG_COMMITTED && c->wait == WAIT_COMMIT) {
         on_committed(c, m);
     }
+}
+
+/* The supervisor makes a new channel if the other end lives. */
+static void report_lost(struct front *f, enum role role, uint32_t id, const struct err *why)
+{
+    struct msg m;
+
+    event(LOG_INFO, "peer-gone", F_STR("peer", role_name(role)), F_U64("id", id), F_ERR(why));
+    if (why->fault == FAULT_NONE)
+        return; /* replaced: there is a new one already */
+    msg_init(&m, MSG_LOST, 0);
+    m.role = (uint8_t)role;
+    m.id = id;
+    channel_send(f->super, &m);
 }
 
 void front_auth_gone(void *ctx, struct channel *ch, const struct err *why)
@@ -391,7 +409,7 @@ void front_auth_gone(void *ctx, struct channel *ch, const struct err *why)
 
     (void)ch;
     f->auth = NULL;
-    event(LOG_INFO, "peer-gone", F_STR("peer", "auth"), F_ERR(why));
+    report_lost(f, ROLE_AUTH, 0, why);
     for (uint32_t i = 0; i < f->nslot; i++) {
         struct conn *c = f->conn[i];
 
@@ -411,12 +429,12 @@ void front_store_gone(void *ctx, struct channel *ch, const struct err *why)
 
     if (id < FRONT_STORES && f->store[id] == ch)
         f->store[id] = NULL;
-    event(LOG_INFO, "peer-gone", F_STR("peer", "store"), F_U64("id", id), F_ERR(why));
+    report_lost(f, ROLE_STORE, id, why);
     for (uint32_t i = 0; i < f->nslot; i++) {
         struct conn *c = f->conn[i];
 
-        if (!c || !c->login || !c->login->granted || c->login->store != id)
-            continue;
+        if (!c || !c->login || !c->login->opened || c->login->store != id)
+            continue; /* one whose commit is done owes the store nothing */
         c->login->opened = false;
         if (c->wait == WAIT_COMMIT) { /* done or not: nobody knows, so it is not "+OK" */
             conn_wait(c, WAIT_NONE);

@@ -54,6 +54,10 @@ static enum step pull(struct turn *t, unsigned want)
             return STEP_WAIT;
     }
     if (want & WANT_BODY) {
+        if (c->peer_gone && c->login->policy.expire_days == 0) { /* retrieved would mean deleted: but it was not */
+            conn_close(c, "connection-lost");
+            return STEP_CLOSED;
+        }
         body = conn_body_span(c, &wait, &end, &broken);
         if (broken) {
             conn_close(c, "message-unreadable");

@@ -54,7 +54,7 @@ struct front_listener {
     struct front *front;
     int fd;
     uint32_t section;           /* index in conf.listen */
-    bool stale;
+    bool stale, active;         /* active: of the present generation */
 };
 
 /* Whose answer a connection waits for; one request at a time. */

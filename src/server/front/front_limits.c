@@ -8,6 +8,8 @@
 
 #include "base/log.h"
 
+#include <openssl/err.h>
+
 enum { TICK_MS = 1000 };
 
 #define CONN_OF(l, member) ((struct conn *)(void *)((char *)(l) - offsetof(struct conn, member)))
@@ -15,8 +17,10 @@ enum { TICK_MS = 1000 };
 /* Silently: no reply text, no UPDATE; TLS gets its close_notify (R1939-GEN-19). */
 static void expire(struct conn *c, const char *why)
 {
-    if (c->ssl && c->phase == PH_POP3)
+    if (c->ssl && c->phase == PH_POP3) {
         SSL_shutdown(c->ssl);
+        ERR_clear_error();
+    }
     conn_close(c, why);
 }
 
@@ -92,7 +96,8 @@ static void on_tick(uv_timer_t *timer)
     if (f->accepting_paused && !f->stopping) {
         f->accepting_paused = false;
         for (uint32_t i = 0; i < f->nlistener; i++)
-            front_listen(f->listener[i]);
+            if (f->listener[i]->active)
+                front_listen(f->listener[i]);
     }
 }
 
@@ -111,7 +116,7 @@ void front_limits_start(struct front *f)
 void front_shed(struct front *f)
 {
     uint32_t fronts = f->site->conf->workers.fronts ? f->site->conf->workers.fronts : 1;
-    uint32_t limit = f->site->conf->limits.not_logged_in / fronts;
+    uint32_t limit = (f->site->conf->limits.not_logged_in + fronts - 1) / fronts;
 
     while (limit && f->nwaiting > limit && f->waiting.next != &f->waiting) {
         counters_add(f->counters, f->id, CNT_SHED, 1);

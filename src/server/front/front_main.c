@@ -78,8 +78,10 @@ static void swap_listeners(struct front *f)
         f->listener[kept++] = f->listener[i];
     }
     f->nlistener = kept;
-    for (uint32_t i = 0; i < kept; i++)
+    for (uint32_t i = 0; i < kept; i++) {
+        f->listener[i]->active = true;
         front_listen(f->listener[i]);
+    }
 }
 
 /* Everything in fd, which is closed. */
@@ -149,14 +151,21 @@ static void take_tickets(struct front *f, const struct msg *m)
 
 static void take_peer(struct front *f, struct msg *m)
 {
+    static const struct err replaced = { FAULT_NONE, "replaced" };
+    struct channel *old_auth = f->auth, *old_store = m->id < FRONT_STORES ? f->store[m->id] : NULL;
+
     if (m->nfds != 1)
         return;
     if (m->role == ROLE_AUTH) {
-        channel_close(&f->auth);
+        if (f->auth)
+            front_auth_gone(f, f->auth, &replaced);
+        channel_close(&old_auth);
         f->auth = channel_open(f->loop, m->fds[0], ROLE_FRONT, ROLE_AUTH, m->id, &auth_ops, f);
         m->fds[0] = -1;
     } else if (m->role == ROLE_STORE && m->id < FRONT_STORES) {
-        channel_close(&f->store[m->id]);
+        if (f->store[m->id])
+            front_store_gone(f, f->store[m->id], &replaced);
+        channel_close(&old_store);
         f->store[m->id] = channel_open(f->loop, m->fds[0], ROLE_FRONT, ROLE_STORE, m->id, &store_ops, f);
         m->fds[0] = -1;
     }

@@ -30,6 +30,7 @@ static void set_engine(struct engine_conf *e, const struct conf *c)
     e->greeting = c->greeting && c->greeting[0] ? c->greeting : NULL;
     e->implementation = c->implementation && c->implementation[0] ? c->implementation : NULL;
     e->utf8_user = c->auth.utf8_user;
+    e->legacy_8bit = c->auth.legacy_8bit;
     e->legacy_utf8 = (enum legacy_utf8)c->mail.legacy_utf8;
     e->utf8_late = c->pop3.utf8_late;
     e->top_adds_eoh = c->pop3.top_adds_eoh;

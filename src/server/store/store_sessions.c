@@ -217,7 +217,7 @@ static void on_open(struct store_worker *w, uint32_t front, const struct msg *m)
         channel_drain(w->auth);
         g = grant_take(w, m->grant, front, m->sid);
     }
-    if (!g || session_find(w, m->sid, front) || w->stopping) {
+    if (!g || session_find(w, m->sid, front) || w->stopping || !w->ready) { /* !ready: still with root's rights */
         event(LOG_WARNING, "grant-refused", F_SID(m->sid), F_U64("front", front));
         grant_free(g);
         msg_init(&fail, MSG_OPEN_FAIL, m->sid);
@@ -349,6 +349,6 @@ void store_front_gone(void *ctx, struct channel *ch, const struct err *why)
 
 void store_maybe_exit(struct store_worker *w)
 {
-    if (w->stopping && w->nbusy == 0)
+    if (w->stopping && w->nbusy == 0 && w->nsessions == 0)
         uv_stop(w->loop);
 }

@@ -127,6 +127,8 @@ static void reload(struct super *s)
     if (!super_listen(s, conf, &list, &n, &e)) {
         event(LOG_ERROR, "config-refused", F_STR("fault", e.text));
         conf_free(&conf);
+        if (!super_load_tls(s, s->conf, &e)) /* the old configuration's certificates again */
+            event(LOG_ERROR, "certificate-refused", F_ERR(&e), F_STR("kept", "new"));
         super_notify("READY=1");
         return;
     }
@@ -194,8 +196,9 @@ static void on_tick(uv_timer_t *timer)
 
 static bool prepare_counters(struct super *s, struct err *e)
 {
-    s->counters_fd = memfd_create("restante-counters", MFD_CLOEXEC);
-    if (s->counters_fd < 0 || ftruncate(s->counters_fd, (off_t)counters_octets()) != 0)
+    s->counters_fd = memfd_create("restante-counters", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (s->counters_fd < 0 || ftruncate(s->counters_fd, (off_t)counters_octets()) != 0 ||
+        fcntl(s->counters_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) /* or a front could cut it */
         return err_set(e, FAULT_TEMP, "counters: %s", strerror(errno));
     return counters_map(fcntl(s->counters_fd, F_DUPFD_CLOEXEC, 0), &s->counters, e);
 }

@@ -194,6 +194,20 @@ static void need_store(struct super *s, const struct msg *m)
     channel_send(s->auth.channel, &answer);
 }
 
+/* A channel ended between two workers. When the other is dead this comes to nothing: its successor gets channels of its
+ * own; when both live (a full queue, a packet refused) they get a new pair. */
+static void rejoin(struct super_worker *w, const struct msg *m)
+{
+    struct super *s = w->super;
+
+    if (s->stopping)
+        return;
+    if (m->role == ROLE_AUTH && w->role == ROLE_FRONT)
+        join(w, &s->auth);
+    else if (m->role == ROLE_STORE && m->id < SUPER_STORES && s->store[m->id] && !s->store[m->id]->told_to_stop)
+        join(w, s->store[m->id]);
+}
+
 void super_on_worker(void *ctx, struct channel *ch, struct msg *m)
 {
     struct super_worker *w = ctx;
@@ -206,6 +220,8 @@ void super_on_worker(void *ctx, struct channel *ch, struct msg *m)
         super_check_ready(w->super);
     } else if (m->type == MSG_NEED_STORE && w->role == ROLE_AUTH) {
         need_store(w->super, m);
+    } else if (m->type == MSG_LOST) {
+        rejoin(w, m);
     } else if (m->type == MSG_IDLE && w->role == ROLE_STORE) {
         msg_init(&stop, MSG_STOP, 0);
         w->told_to_stop = true;

@@ -120,6 +120,9 @@ static bool spawn(struct super_worker *w)
     snprintf(name, sizeof name, "restante-%s", role_name(w->role));
     if (!program_path(s, w->role, path) || !channel_pair(fds, &e)) {
         event(LOG_ERROR, "worker-not-started", F_STR("worker", name), F_STR("path", path), F_ERR(&e));
+        w->started_ms = uv_now(s->loop);
+        if (w->role != ROLE_STORE) /* stores are started again when somebody needs one */
+            restart_later(w);
         return false;
     }
     stdio[SUPERVISOR_FD].data.fd = fds[1];
@@ -132,7 +135,8 @@ static bool spawn(struct super_worker *w)
         close(fds[0]);
         uv_close((uv_handle_t *)&w->process, NULL);
         event(LOG_ERROR, "worker-not-started", F_STR("worker", name), F_STR("error", uv_strerror(rc)));
-        restart_later(w);
+        if (w->role != ROLE_STORE)
+            restart_later(w);
         return false;
     }
     w->alive = true;
@@ -177,8 +181,10 @@ struct super_worker *super_store(struct super *s, uint32_t uid, uint32_t gid)
         if (s->store[i] && s->store[i]->alive && !s->store[i]->told_to_stop && s->store[i]->uid == uid &&
             s->store[i]->gid == gid)
             return s->store[i];
-    if (s->stopping || (s->root ? uid < s->conf->mail.min_uid : uid != geteuid()))
-        return NULL; /* auth checks it too: here is the border */
+    /* Auth checks it too, but here is the border: -1 would mean "stay root". */
+    if (s->stopping || (s->root ? uid == UINT32_MAX || gid == UINT32_MAX || gid == 0 || uid < s->conf->mail.min_uid
+                                : uid != geteuid()))
+        return NULL;
     for (uint32_t tries = 1; tries < SUPER_STORES; tries++) {
         s->next_store = s->next_store % (SUPER_STORES - 1) + 1; /* 1 .. SUPER_STORES - 1: 0 means none */
         if (!s->store[s->next_store])

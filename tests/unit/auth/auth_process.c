@@ -132,7 +132,8 @@ struct world *world_new(const char *users, void (*tweak)(struct conf *conf))
     w->front[0] = world_peer(w, ROLE_FRONT, 0);
     w->front[1] = world_peer(w, ROLE_FRONT, 1);
     msg_init(&m, MSG_GO, 0);
-    m.uid = m.gid = UINT32_MAX;
+    m.uid = geteuid() == 0 ? 0 : UINT32_MAX; /* as root: stay root, said plainly */
+    m.gid = m.uid;
     tell(w->super, &m);
     expect_msg(w, w->super, MSG_READY);
     w->mechs = expect_msg(w, w->front[0], MSG_MECHS)->number;

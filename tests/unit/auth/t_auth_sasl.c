@@ -326,6 +326,10 @@ static void salts_of_nobody(void **state)
     (void)state;
     challenge_of(w, "bob", bob);
     assert_string_equal(bob, ",s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096");
+    challenge_of(w, "bo\xc2\xad"
+                    "b",
+                 again); /* RFC 5802 §5.1: looked up as prepared */
+    assert_string_equal(again, bob);
     challenge_of(w, "nobody", one);
     challenge_of(w, "nobody", again);
     challenge_of(w,

@@ -92,7 +92,8 @@ static struct hash *start(int auth)
     else
         connect_auth(h);
     msg_init(&m, MSG_GO, 0);
-    m.uid = m.gid = UINT32_MAX;
+    m.uid = geteuid() == 0 ? 0 : UINT32_MAX; /* as root: stay root, said plainly */
+    m.gid = m.uid;
     tell(h->super, &m);
     next(h, h->super, MSG_READY);
     return h;

@@ -1,12 +1,15 @@
 /* t_scram.c - the SCRAM exchange by the examples of the RFCs and by every way to get it wrong.
  *
- * Proves: R5802-01, R5802-02, R5802-03, R5802-04, R5802-06, R5802-07, R5802-09, R5802-10, R5802-14, R5802-15,
+ * Proves: R5802-01, R5802-02, R5802-03, R5802-04, R5802-05, R5802-06, R5802-07, R5802-09, R5802-10, R5802-14, R5802-15,
  * R5802-16, R5802-18, R5802-20, R5802-21, R5802-23, R4422-05
  * Does not know: the users file, the auth worker.
  */
 #include "sasl/scram.h"
 
 #include "auth_help.h"
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 
 /* One example: its strings, and what a server keeps of the password "pencil". */
 struct example {
@@ -308,6 +311,49 @@ static void proofs_with_one_bit_wrong(void **state)
     }
 }
 
+/* What a client does with the password "pencil" (RFC 5802 §3); GNU SASL's prepares the name, this one sends it raw. */
+static void put_proof(const struct scram_keys *keys, struct span auth_message, uint8_t text[45])
+{
+    uint8_t salted[32], client[32], signature[32];
+
+    PKCS5_PBKDF2_HMAC("pencil", 6, keys->salt, (int)keys->salt_n, (int)keys->iterations, EVP_sha256(), 32, salted);
+    HMAC(EVP_sha256(), salted, 32, (const uint8_t *)"Client Key", 10, client, NULL);
+    HMAC(EVP_sha256(), keys->stored, 32, auth_message.p, auth_message.n, signature, NULL);
+    for (size_t i = 0; i < sizeof client; i++)
+        client[i] ^= signature[i];
+    text[base64_put(text, span_of(client, sizeof client))] = '\0';
+}
+
+static void the_proof_covers_the_name_as_received(void **state)
+{
+    static const char *const names[] = { "I\xc2\xadX", "IX" }; /* one and the same user */
+
+    (void)state;
+    for (size_t sent = 0; sent < 2; sent++)
+        for (size_t hashed = 0; hashed < 2; hashed++) {
+            struct buf message = BUF(1000), out = BUF(200), final = BUF(400);
+            struct scram_keys keys;
+            struct scram s;
+            uint8_t text[45];
+
+            assert_true(scram_keys_parse(span_str(examples[0].keys), SCRAM_SHA_256, &keys));
+            assert_true(buf_printf(&message, "n,,n=%s,r=abc", names[sent]));
+            scram_init(&s, SCRAM_SHA_256);
+            assert_int_equal(scram_first(&s, &no_tls, buf_span(&message)), SCRAM_OK);
+            assert_true(scram_challenge(&s, &keys, span_str("def")));
+            message.n = 0;
+            assert_true(buf_printf(&message, "n=%s,r=abc,%.*s,c=biws,r=abcdef", names[hashed], (int)s.challenge.n,
+                                   (char *)s.challenge.p));
+            put_proof(&keys, buf_span(&message), text);
+            assert_true(buf_printf(&final, "c=biws,r=abcdef,p=%s", (char *)text));
+            assert_int_equal(scram_final(&s, buf_span(&final), &out), sent == hashed ? SCRAM_OK : SCRAM_REFUSED);
+            scram_wipe(&s);
+            buf_free(&message);
+            buf_free(&final);
+            buf_free(&out);
+        }
+}
+
 static int by_octets(const void *a, const void *b)
 {
     return memcmp(a, b, SCRAM_NONCE);
@@ -356,6 +402,7 @@ int main(void)
         cmocka_unit_test(flags_and_bindings),
         cmocka_unit_test(final_messages),
         cmocka_unit_test(proofs_with_one_bit_wrong),
+        cmocka_unit_test(the_proof_covers_the_name_as_received),
         cmocka_unit_test(nonces_are_fresh),
         cmocka_unit_test(fake_keys_are_stable),
     };

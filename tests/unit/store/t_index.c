@@ -1,7 +1,7 @@
 /* t_index.c - the listing's format: what is written is read back, what is damaged is refused.
  *
- * Proves: R1939-SIZE-07 (a wrong cache gives no wrong reply), R1939-UIDL-05 (UIDLs outlive the index), MD-18 in part
- * (an unchanged index is used as it is). Does not know: scanning.
+ * Proves: R1939-SIZE-07 (a wrong cache gives no wrong reply), R1939-UIDL-05 (UIDLs outlive the index). And that
+ * an unchanged index is used as it is. Does not know: scanning.
  */
 #include "store_help.h"
 
