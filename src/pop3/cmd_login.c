@@ -26,7 +26,7 @@ bool login_mech_allowed(const struct engine *e, enum mech_id mech)
     return !m->certificate || e->link->certificate;
 }
 
-bool login_has_8bit(struct span s)
+static bool has_8bit(struct span s)
 {
     for (size_t i = 0; i < s.n; i++)
         if (s.p[i] > 0x7f)
@@ -61,7 +61,7 @@ struct reply login_refused(struct engine *e, enum resp_code code, bool close)
 /* Octets above 0x7F in a name or password may go to the auth worker only when the site takes them. */
 static bool octets_allowed(const struct engine *e, struct span s)
 {
-    return e->conf->utf8_user || e->conf->legacy_8bit || !login_has_8bit(s);
+    return e->conf->utf8_user || e->conf->legacy_8bit || !has_8bit(s);
 }
 
 struct reply cmd_user(struct engine *e, const struct call *c)

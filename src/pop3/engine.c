@@ -143,11 +143,6 @@ unsigned engine_want(const struct engine *e)
     return e->ending || e->state == ST_CLOSED ? WANT_CLOSE : WANT_INPUT;
 }
 
-enum engine_state engine_state(const struct engine *e)
-{
-    return e->state;
-}
-
 bool engine_utf8(const struct engine *e)
 {
     return e->utf8;

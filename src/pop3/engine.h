@@ -145,7 +145,6 @@ void engine_init(struct engine *e, const struct engine_conf *conf, const struct 
                  const char *apop, uint8_t *scratch);
 
 unsigned engine_want(const struct engine *e);
-enum engine_state engine_state(const struct engine *e);
 
 /* UTF-8 mode is on: with LEGACY_SURROGATE the embedder feeds surrogates only while it is not. It cannot change
  * while a message is open. */

@@ -74,7 +74,6 @@ void state_set(struct engine *e, enum engine_state to);
 /* cmd_login.c: what a login needs. */
 bool login_passwords_allowed(const struct engine *e);
 bool login_mech_allowed(const struct engine *e, enum mech_id mech);
-bool login_has_8bit(struct span s);
 void login_forget_name(struct engine *e);
 struct reply login_refused(struct engine *e, enum resp_code code, bool close);
 

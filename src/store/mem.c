@@ -272,18 +272,6 @@ void mem_refuse_removals(const char *path, bool refuse)
     pthread_mutex_unlock(&boxes.lock);
 }
 
-uint32_t mem_count(const char *path)
-{
-    struct mem_box *box;
-    uint32_t n;
-
-    pthread_mutex_lock(&boxes.lock);
-    box = find_box(path, false);
-    n = box ? box->n : 0;
-    pthread_mutex_unlock(&boxes.lock);
-    return n;
-}
-
 void mem_clear(void)
 {
     pthread_mutex_lock(&boxes.lock);

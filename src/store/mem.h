@@ -17,7 +17,6 @@ bool mem_change(const char *path, struct span uid, struct span content);
 /* Removals fail from now on (or work again). */
 void mem_refuse_removals(const char *path, bool refuse);
 
-uint32_t mem_count(const char *path);
 void mem_clear(void);
 
 #endif

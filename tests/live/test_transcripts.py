@@ -66,7 +66,7 @@ class Farm:
             return self.running[key]
         while len(self.running) >= self.ROOM:
             self.running.popitem(last=False)[1].close()
-        conf: dict = {"implementation": ""}
+        conf: dict = {}
         listen = {k: dict(v) for k, v in LISTEN.items()}
         for name, value in t.conf.items():
             if name.startswith("listen."):

@@ -79,6 +79,7 @@ static struct hash *start(int auth)
     struct buf text = BUF(1 << 20);
     struct msg m;
 
+    conf->workers.chroot[0] = '\0'; /* the folder may not exist here */
     spawn(h);
     assert_true(conf_put_text(conf, &text));
     msg_init(&m, MSG_CONF, 0);
@@ -221,7 +222,7 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The median time, in microseconds, of a refusal. */
+/* The least time, in microseconds, of a refusal: what else the machine does can only add to it. */
 static int64_t refusal_us(struct world *w, const char *user, const char *password)
 {
     int64_t took[SAMPLES];
@@ -235,7 +236,7 @@ static int64_t refusal_us(struct world *w, const char *user, const char *passwor
         took[i] = (clock_real_ns() - began) / 1000;
     }
     qsort(took, SAMPLES, sizeof *took, by_size);
-    return took[SAMPLES / 2];
+    return took[0];
 }
 
 /* Above 20 ms and a factor of 1.5 a difference tells who exists. */

@@ -1,4 +1,4 @@
-/* bench.c - see bench.h. */
+/* bench.c - the engine on a bench for unit tests: see bench.h. */
 #include "bench.h"
 
 #include <stdlib.h>
