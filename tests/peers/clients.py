@@ -207,7 +207,10 @@ class Fetchmail(Client):
 
 class Getmail(Client):
     """Keeps messages as lists of lines and writes them through Python's mail package, with LF, below a
-    Return-Path field of its own when there is none; that package cannot carry what is no proper message."""
+    Return-Path field of its own when there is none; that package cannot carry what is no proper message.
+
+    Each delivery is a child process, and getmail starts to look out for its end only after the fork: a child that
+    ends before that is waited for in vain (60 s, or an AttributeError). So the delivery program takes its time."""
 
     name = "getmail6"
 
@@ -221,11 +224,13 @@ class Getmail(Client):
         box = job.maildir()
         kind = {"tls": "SimplePOP3SSLRetriever", "plain": "SimplePOP3Retriever"}
         more = f"ca_certs = {job.cafile}\n" if job.mode == "tls" else ""
+        mda = job.write("mda", f'#!/bin/sh\ncat >"$(mktemp {box}/new/XXXXXXXX)" && exec sleep 0.1\n')
+        mda.chmod(0o700)
         job.write(
             "getmailrc",
             f"[retriever]\ntype = {kind[job.mode]}\nserver = {job.host}\nport = {job.port}\n"
             f"username = {job.user}\npassword = {job.password}\n{more}"
-            f"[destination]\ntype = Maildir\npath = {box}/\n"
+            f"[destination]\ntype = MDA_external\npath = {mda}\n"
             f"[options]\nread_all = true\ndelete = {str(job.delete).lower()}\nreceived = false\n"
             f"delivered_to = false\nverbose = 0\n",
         )

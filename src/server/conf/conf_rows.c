@@ -169,7 +169,7 @@ const struct conf_row conf_rows[] = {
     FLAG("pop3", "nul_as_80", LIVE, TOP(pop3.nul_as_80), "no",
          "quirk for old Outlook: send NUL octets as octet 0x80"),
     TEXT("pop3", "language", LIVE, TOP(pop3.language), "en",
-         "language of reply texts until a client chooses another (LANG)"),
+         "what a client gets that leaves the choice to us (LANG *); without LANG texts are English"),
     WORD("pop3", "top_when_expire_0", LIVE, TOP(pop3.top_when_expire_0), "counts", top_words,
          "where retrieved messages are removed at QUIT: TOP of a whole message counts as RETR, or is refused"),
 
