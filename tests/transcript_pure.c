@@ -1,4 +1,5 @@
-/* transcript_pure.c - replays transcripts (tests/transcripts/FORMAT.md) against the pure engine; prints TAP.
+/* transcript_pure.c - replays transcripts (tests/transcripts/FORMAT.md) against the pure engine, prints
+ * TAP.
  *
  *     transcript_pure [--results FILE] FILE...
  */
@@ -10,7 +11,8 @@
 
 enum { RANDOM_REPLAYS = 50 };
 
-static const char *const cut_names[] = { "whole", "octet by octet", "cut at random", "all at once" };
+static const char *const cut_names[] = { "whole", "octet by octet", "cut at random",
+                                         "all at once" };
 
 static bool replay(const struct script *s, const struct replay *how, struct buf *error)
 {

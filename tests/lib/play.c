@@ -12,9 +12,9 @@ struct player {
     const struct script *script;
     const struct replay *how;
     struct buf *error;
-    size_t at;         /* of the output: what lies before it has been checked */
-    unsigned line;     /* of the transcript; 0 = before or behind the dialogue */
-    unsigned rules;    /* the first S? or S! of those that wait for their body; nsteps = none */
+    size_t at;          /* of the output: what lies before it has been checked */
+    unsigned line;      /* of the transcript; 0 = before or behind the dialogue */
+    unsigned rules;     /* the first S? or S! of those that wait for their body; nsteps = none */
     struct buf waiting; /* C lines not yet sent */
 };
 
@@ -42,7 +42,8 @@ static void show(struct buf *b, struct span s)
 
 static struct span output(const struct player *p)
 {
-    return span_of(p->stage.sim.out.p ? p->stage.sim.out.p + p->at : NULL, p->stage.sim.out.n - p->at);
+    return span_of(p->stage.sim.out.p ? p->stage.sim.out.p + p->at : NULL,
+                   p->stage.sim.out.n - p->at);
 }
 
 /* what: of the transcript; expected and got may be empty. */
@@ -95,7 +96,7 @@ static bool want_prefix(struct player *p, const char *prefix)
     return true;
 }
 
-/* --- sending ----------------------------------------------------------------------------------------------- */
+/* --- sending ------ */
 
 static void send_cut(struct player *p, struct span data)
 {
@@ -128,7 +129,8 @@ static void send_all(struct player *p)
     bool close = false;
 
     for (unsigned i = 0; i < s->nsteps; i++) {
-        if (s->steps[i].kind == STEP_SEND && !buf_put_span(&p->waiting, buf_span(&s->steps[i].data)))
+        if (s->steps[i].kind == STEP_SEND &&
+            !buf_put_span(&p->waiting, buf_span(&s->steps[i].data)))
             abort();
         close = close || s->steps[i].kind == STEP_CLOSE;
     }
@@ -137,7 +139,7 @@ static void send_all(struct player *p)
         sim_eof(&p->stage.sim);
 }
 
-/* --- steps ------------------------------------------------------------------------------------------------- */
+/* --- steps ------ */
 
 /* A line with a NUL matches nothing. */
 static bool regex_match(const regex_t *regex, struct span line)
@@ -262,7 +264,7 @@ static bool step(struct player *p, unsigned index)
     return true;
 }
 
-/* --- before and behind the dialogue ------------------------------------------------------------------------ */
+/* --- before and behind the dialogue ------ */
 
 /* TLS by STLS; the greeting is kept for a dialogue that begins with it. */
 static bool go_inside(struct player *p)
@@ -384,7 +386,10 @@ bool play(const struct script *script, const struct replay *how, struct buf *err
     const char *wrong;
     bool good = false;
 
-    p = (struct player){ .script = script, .how = how, .error = error, .rules = script->nsteps,
+    p = (struct player){ .script = script,
+                         .how = how,
+                         .error = error,
+                         .rules = script->nsteps,
                          .waiting = BUF(64u << 20) };
     wrong = stage_set(&p.stage, script, how->door);
     if (wrong) {

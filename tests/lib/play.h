@@ -1,4 +1,5 @@
-/* play.h - plays a transcript's dialogue against the simulator, cut in a chosen way. Does not know: TAP. */
+/* play.h - plays a transcript's dialogue against the simulator, cut in a chosen way. Does not
+ * know: TAP. */
 #ifndef RESTANTE_TESTS_PLAY_H
 #define RESTANTE_TESTS_PLAY_H
 

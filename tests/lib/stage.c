@@ -7,8 +7,12 @@ const char *const door_names[DOOR_N] = {
     "none", "stls", "strict", "needs", "broken", "implicit", "inside TLS after STLS",
 };
 
-#define SECRET { (const uint8_t *)"secret", 6 }
+#define SECRET                       \
+    {                                \
+        (const uint8_t *)"secret", 6 \
+    }
 
+/* clang-format off */
 static const struct sim_user fixed_users[] = {
     { .name = "bob", .password = SECRET },
     { .name = "alice", .password = { (const uint8_t *)" wonder  land ", 14 } },
@@ -20,6 +24,7 @@ static const struct sim_user fixed_users[] = {
     { .name = "down", .password = SECRET, .refused = RC_SYS_TEMP },
     { .name = "broken", .password = SECRET, .refused = RC_SYS_PERM },
 };
+/* clang-format on */
 enum { FIXED_N = sizeof fixed_users / sizeof *fixed_users };
 
 unsigned stage_doors(const struct script *script, enum door doors[DOOR_N])
@@ -45,7 +50,8 @@ static void set_link(struct sim *s, enum door door)
     s->link = (struct engine_link){
         .tls = tls,
         .binding = tls,
-        .stls = door == DOOR_STLS || door == DOOR_STRICT || door == DOOR_NEEDS || door == DOOR_INSIDE,
+        .stls = door == DOOR_STLS || door == DOOR_STRICT || door == DOOR_NEEDS ||
+                door == DOOR_INSIDE,
         .stls_broken = door == DOOR_BROKEN,
         .plaintext_ok = door != DOOR_STRICT && door != DOOR_INSIDE,
         .auth_needs_tls = door == DOOR_NEEDS,
@@ -53,7 +59,7 @@ static void set_link(struct sim *s, enum door door)
     };
 }
 
-/* --- settings: one row each -------------------------------------------------------------------------------- */
+/* --- settings: one row each ------ */
 
 enum kind { FLAG, NUMBER, TEXT, LEGACY, TOP_RULE };
 
@@ -82,13 +88,17 @@ static const struct row {
 
 /* Settings whose effect is not in the engine. */
 static const char *const foreign[] = {
-    "auth.throttle", "auth.timeout", "auth.scram", "limits.", "log.", "tls.", "listen.", "mail.", "workers.", "users.",
+    "auth.throttle", "auth.timeout", "auth.scram", "limits.",  "log.",
+    "tls.",          "listen.",      "mail.",      "workers.", "users.",
 };
 
 /* A number, also "never", and with a unit of time. */
 static bool number(struct span v, uint32_t *out)
 {
-    static const struct { const char *unit; uint32_t factor; } units[] = {
+    static const struct {
+        const char *unit;
+        uint32_t factor;
+    } units[] = {
         { "", 1 }, { "s", 1 }, { "m", 60 }, { "h", 3600 }, { "d", 86400 },
     };
 
@@ -119,9 +129,9 @@ static bool set_row(struct engine_conf *conf, const struct row *row, const char 
         *(bool *)at = strcmp(value, "refused") == 0;
         return *(bool *)at || strcmp(value, "counts") == 0;
     case LEGACY:
-        *(enum legacy_utf8 *)at = strcmp(value, "reject") == 0      ? LEGACY_REJECT
-                                  : strcmp(value, "surrogate") == 0 ? LEGACY_SURROGATE
-                                                                    : LEGACY_AS_IS;
+        *(enum legacy_utf8 *)at = strcmp(value, "reject") == 0    ? LEGACY_REJECT
+                                : strcmp(value, "surrogate") == 0 ? LEGACY_SURROGATE
+                                                                  : LEGACY_AS_IS;
         return true;
     }
     return false;
@@ -161,7 +171,7 @@ static bool set_one(struct sim *s, const struct script *script, const struct set
     return false;
 }
 
-/* --- users, fault ------------------------------------------------------------------------------------------ */
+/* --- users, fault ------ */
 
 static void set_users(struct stage *st, const struct script *script)
 {
@@ -198,8 +208,11 @@ static void set_extremes(struct stage *st)
 
 static bool set_fault(struct sim_fault *f, struct span text)
 {
-    static const struct { const char *word; enum sim_fault_kind kind; } kinds[] = {
-        { "commit", SIM_COMMIT }, { "open", SIM_OPEN }, { "short", SIM_SHORT },
+    static const struct {
+        const char *word;
+        enum sim_fault_kind kind;
+    } kinds[] = {
+        { "commit", SIM_COMMIT }, { "open", SIM_OPEN },       { "short", SIM_SHORT },
         { "long", SIM_LONG },     { "listing", SIM_LISTING },
     };
     struct span word = span_until(&text, ' '), n = span_until(&text, ' ');
@@ -226,9 +239,14 @@ const char *stage_set(struct stage *st, const struct script *script, enum door d
     struct sim *s = &st->sim;
 
     memset(st, 0, sizeof *st);
-    s->conf = (struct engine_conf){
-        .hostname = "pop.example.org", .utf8_user = true, .utf8_late = true, .bad_auth = 10, .bad_trans = 50,
-        .login_tries = 5, .expire_days = EXPIRE_NEVER, .language = "en" };
+    s->conf = (struct engine_conf){ .hostname = "pop.example.org",
+                                    .utf8_user = true,
+                                    .utf8_late = true,
+                                    .bad_auth = 10,
+                                    .bad_trans = 50,
+                                    .login_tries = 5,
+                                    .expire_days = EXPIRE_NEVER,
+                                    .language = "en" };
     s->mailbox = script->mailbox;
     s->nmailbox = script->nmailbox;
     set_link(s, door);

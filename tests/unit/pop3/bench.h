@@ -12,13 +12,14 @@
 
 struct bench {
     struct stage stage;
-    struct sim *sim;       /* stage.sim */
+    struct sim *sim; /* stage.sim */
     struct script *script;
-    size_t at;             /* of the output: what has been looked at */
-    char *last;            /* what ask returned */
+    size_t at;  /* of the output: what has been looked at */
+    char *last; /* what ask returned */
 };
 
-/* header: lines as in a transcript, "" for maildrop A at the door stls. The greeting has been read. */
+/* header: lines as in a transcript, "" for maildrop A at the door stls. The greeting has been
+ * read. */
 struct bench *bench(const char *header);
 /* The same, not yet started: the test may still change sim->conf and sim->link. */
 struct bench *bench_set(const char *header);

@@ -1,7 +1,8 @@
 /* t_args.c - arguments of commands, numbers, Base64, unique ids, names of mechanisms and commands.
  *
- * Proves: R1939-GEN-02, R1939-GEN-05, R1939-GEN-08, R1939-GEN-27, R1939-USER-01, R1939-USER-04, R1939-TOP-04,
- * R1939-TOP-05, R1939-UIDL-03, R5034-02, R5034-12, R5034-13, R1939-APOP-04, R2449-GRAM-01
+ * Proves: R1939-GEN-02, R1939-GEN-05, R1939-GEN-08, R1939-GEN-27, R1939-USER-01, R1939-USER-04,
+ * R1939-TOP-04, R1939-TOP-05, R1939-UIDL-03, R5034-02, R5034-12, R5034-13, R1939-APOP-04,
+ * R2449-GRAM-01
  */
 #include "base/base64.h"
 #include "base/num.h"
@@ -33,13 +34,29 @@ static void test_none(void **state)
 
 static void test_msg(void **state)
 {
-    static const struct row { const char *rest; bool good; uint32_t msg; } rows[] = {
-        { " 1", true, 1 },           { "   1  ", true, 1 },        { " 0001", true, 1 },
-        { " 4294967295", true, UINT32_MAX }, { " 4294967296", true, 0 }, { " 4294967297", true, 0 },
-        { " 18446744073709551617", true, 0 }, { " 99999999999999999999999", true, 0 }, { " 0", true, 0 },
-        { "", false, 0 },            { " ", false, 0 },            { " -1", false, 0 },
-        { " +1", false, 0 },         { " 1x", false, 0 },          { " 0x1", false, 0 },
-        { " 1 2", false, 0 },        { " one", false, 0 },         { " 1.0", false, 0 },
+    static const struct row {
+        const char *rest;
+        bool good;
+        uint32_t msg;
+    } rows[] = {
+        { " 1", true, 1 },
+        { "   1  ", true, 1 },
+        { " 0001", true, 1 },
+        { " 4294967295", true, UINT32_MAX },
+        { " 4294967296", true, 0 },
+        { " 4294967297", true, 0 },
+        { " 18446744073709551617", true, 0 },
+        { " 99999999999999999999999", true, 0 },
+        { " 0", true, 0 },
+        { "", false, 0 },
+        { " ", false, 0 },
+        { " -1", false, 0 },
+        { " +1", false, 0 },
+        { " 1x", false, 0 },
+        { " 0x1", false, 0 },
+        { " 1 2", false, 0 },
+        { " one", false, 0 },
+        { " 1.0", false, 0 },
         { " 1\t", false, 0 },
     };
     struct call c;
@@ -82,7 +99,8 @@ static void test_raw(void **state)
     assert_false(parse(ARGS_RAW, "", &c));
     assert_false(parse(ARGS_RAW, " ", &c));
     assert_true(args_are_secret(ARGS_RAW) && args_are_secret(ARGS_APOP));
-    assert_false(args_are_secret(ARGS_MSG) || args_are_secret(ARGS_AUTH) || args_are_secret(ARGS_NONE));
+    assert_false(args_are_secret(ARGS_MSG) || args_are_secret(ARGS_AUTH) ||
+                 args_are_secret(ARGS_NONE));
 }
 
 static void test_apop(void **state)
@@ -135,12 +153,18 @@ static void test_numbers(void **state)
 static void test_base64(void **state)
 {
     static const char *const good[][2] = {
-        { "", "" }, { "Zg==", "f" }, { "Zm8=", "fo" }, { "Zm9v", "foo" }, { "Zm9vYg==", "foob" },
-        { "Zm9vYmE=", "fooba" }, { "Zm9vYmFy", "foobar" }, { "+/+/", "\xfb\xff\xbf" },
+        { "", "" },
+        { "Zg==", "f" },
+        { "Zm8=", "fo" },
+        { "Zm9v", "foo" },
+        { "Zm9vYg==", "foob" },
+        { "Zm9vYmE=", "fooba" },
+        { "Zm9vYmFy", "foobar" },
+        { "+/+/", "\xfb\xff\xbf" },
     };
     static const char *const bad[] = {
-        "=", "Z", "Zg", "Zg=", "Zg===", "====", "Z===", "=Zg=", "Zg==Zg==", "Zm 9", "Zm-_", "Zm9v\r", "Zm9*", "Z=m9",
-        "Zm9v=",
+        "=",        "Z",    "Zg",   "Zg=",    "Zg===", "====", "Z===",  "=Zg=",
+        "Zg==Zg==", "Zm 9", "Zm-_", "Zm9v\r", "Zm9*",  "Z=m9", "Zm9v=",
     };
     uint8_t out[64];
     size_t n;
@@ -154,10 +178,12 @@ static void test_base64(void **state)
     }
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_false(base64_get(span_str(bad[i]), out, &n));
-    assert_true(base64_get(span_str("Zh=="), out, &n) && n == 1 && out[0] == 'f'); /* unused bits set */
+    assert_true(base64_get(span_str("Zh=="), out, &n) && n == 1 &&
+                out[0] == 'f'); /* unused bits set */
     for (unsigned c = 0; c < 256; c++) {
         uint8_t text[4] = { 'Z', 'm', (uint8_t)c, 'v' };
-        bool legal = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
+        bool legal = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                     c == '+' || c == '/';
 
         assert_int_equal(base64_get(span_of(text, 4), out, &n), legal);
     }
@@ -218,10 +244,12 @@ static void test_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_none),      cmocka_unit_test(test_msg),     cmocka_unit_test(test_top),
-        cmocka_unit_test(test_raw),       cmocka_unit_test(test_apop),    cmocka_unit_test(test_auth_lang),
-        cmocka_unit_test(test_numbers),   cmocka_unit_test(test_base64),  cmocka_unit_test(test_base64_round),
-        cmocka_unit_test(test_uid),       cmocka_unit_test(test_names),
+        cmocka_unit_test(test_none),         cmocka_unit_test(test_msg),
+        cmocka_unit_test(test_top),          cmocka_unit_test(test_raw),
+        cmocka_unit_test(test_apop),         cmocka_unit_test(test_auth_lang),
+        cmocka_unit_test(test_numbers),      cmocka_unit_test(test_base64),
+        cmocka_unit_test(test_base64_round), cmocka_unit_test(test_uid),
+        cmocka_unit_test(test_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

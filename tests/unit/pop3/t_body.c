@@ -1,11 +1,12 @@
-/* t_body.c - messages on the wire: every fixture by RETR and TOP, rooms of any size, messages that are shorter or longer
- * than announced, quirks, UTF-8 headers for clients that did not say UTF8.
+/* t_body.c - messages on the wire: every fixture by RETR and TOP, rooms of any size, messages that
+ * are shorter or longer than announced, quirks, UTF-8 headers for clients that did not say UTF8.
  *
- * Proves: R1939-GEN-10, R1939-GEN-11, R1939-LIST-01, R1939-LIST-03, R1939-LIST-06, R1939-LIST-07, R1939-RETR-01,
- * R1939-RETR-02, R1939-RETR-03, R1939-RETR-04, R1939-RETR-05, R1939-RETR-06, R1939-RETR-07, R1939-RETR-08,
- * R1939-TOP-01, R1939-TOP-02, R1939-TOP-03, R1939-TOP-05, R1939-TOP-07, R1939-TOP-08, R1939-TOP-09,
- * R1939-SIZE-01, R1939-SIZE-02, R1939-SIZE-03, R1939-SIZE-04, R1939-SIZE-05, R1939-SIZE-06, R1939-STAT-04,
- * R1939-AUTHZ-10, R5322-02, R5322-06, R6856-04, R6856-05, R6856-06, R6856-08, R3206-01, R3206-02
+ * Proves: R1939-GEN-10, R1939-GEN-11, R1939-LIST-01, R1939-LIST-03, R1939-LIST-06, R1939-LIST-07,
+ * R1939-RETR-01, R1939-RETR-02, R1939-RETR-03, R1939-RETR-04, R1939-RETR-05, R1939-RETR-06,
+ * R1939-RETR-07, R1939-RETR-08, R1939-TOP-01, R1939-TOP-02, R1939-TOP-03, R1939-TOP-05,
+ * R1939-TOP-07, R1939-TOP-08, R1939-TOP-09, R1939-SIZE-01, R1939-SIZE-02, R1939-SIZE-03,
+ * R1939-SIZE-04, R1939-SIZE-05, R1939-SIZE-06, R1939-STAT-04, R1939-AUTHZ-10, R5322-02, R5322-06,
+ * R6856-04, R6856-05, R6856-06, R6856-08, R3206-01, R3206-02
  */
 #include "bench.h"
 #include "model.h"
@@ -43,7 +44,8 @@ static void check_fixture(struct bench *b, unsigned n)
     char command[64], answer[64];
 
     snprintf(command, sizeof command, "LIST %u\r\n", n);
-    snprintf(answer, sizeof answer, "+OK %u %llu\r\n", n, (unsigned long long)model_wire(&wire, stored, MODEL_ALL));
+    snprintf(answer, sizeof answer, "+OK %u %llu\r\n", n,
+             (unsigned long long)model_wire(&wire, stored, MODEL_ALL));
     expect(b, command, answer);
     buf_free(&wire);
     for (int again = 0; again < 2; again++) {
@@ -61,7 +63,9 @@ static void check_fixture(struct bench *b, unsigned n)
 /* fixtures_load has compared the model with every figure of fixtures.txt. */
 static void test_fixtures(void **state)
 {
-    static const struct sim_style styles[] = { { 1, 0, 0 }, { 2, 1, 1 }, { 3, 1, 0 }, { 4, 0, 1 }, { 5, 700, 300 } };
+    static const struct sim_style styles[] = {
+        { 1, 0, 0 }, { 2, 1, 1 }, { 3, 1, 0 }, { 4, 0, 1 }, { 5, 700, 300 }
+    };
 
     (void)state;
     for (size_t i = 0; i < sizeof styles / sizeof *styles; i++) {
@@ -78,11 +82,13 @@ static void test_fixtures(void **state)
     }
 }
 
-/* A session through rooms of exactly 64 octets and bodies octet by octet is the same as through large ones. */
+/* A session through rooms of exactly 64 octets and bodies octet by octet is the same as through
+ * large ones. */
 static void test_tiny_rooms(void **state)
 {
-    static const char dialogue[] = "CAPA\r\nAUTH\r\nLANG\r\nUSER bob\r\nPASS secret\r\nSTAT\r\nLIST\r\nUIDL\r\nRETR 2\r\n"
-                                   "TOP 15 1\r\nRETR 8\r\nLIST 3\r\nUIDL 4\r\nX\r\nDELE 1\r\nLIST\r\nTOP 12 2\r\nQUIT\r\n";
+    static const char dialogue[] =
+        "CAPA\r\nAUTH\r\nLANG\r\nUSER bob\r\nPASS secret\r\nSTAT\r\nLIST\r\nUIDL\r\nRETR 2\r\n"
+        "TOP 15 1\r\nRETR 8\r\nLIST 3\r\nUIDL 4\r\nX\r\nDELE 1\r\nLIST\r\nTOP 12 2\r\nQUIT\r\n";
     struct bench *big = bench("mailbox: all"), *tiny = bench_set("mailbox: all");
 
     (void)state;
@@ -125,7 +131,8 @@ static void test_wrong_size(void **state)
     broken("fault: short 1", "TOP 1 99\r\n", true);
     broken("fault: long 1", "TOP 1 99\r\n", true);
     broken("fault: short 1", "RETR 2\r\n", false);
-    broken("mailbox: \"A: b\\r\\n\\r\\nc\\r\\n\"\nfault: short 1", "RETR 1\r\n", true); /* sent as it is */
+    broken("mailbox: \"A: b\\r\\n\\r\\nc\\r\\n\"\nfault: short 1", "RETR 1\r\n",
+           true); /* sent as it is */
     broken("mailbox: \"A: b\\r\\n\\r\\ncdefghij\\r\\n\"\nfault: long 1", "RETR 1\r\n", true);
     broken("fault: short 1", "TOP 1 0\r\n", false); /* does not come to the end */
 }
@@ -170,20 +177,23 @@ static void test_broken_listing(void **state)
 
 static void test_quirks(void **state)
 {
-    struct bench *b = bench_in("mailbox: F06 F07 F08 F13 F01\nconf: pop3.top_adds_eoh=yes pop3.nul_as_80=yes");
+    struct bench *b = bench_in(
+        "mailbox: F06 F07 F08 F13 F01\nconf: pop3.top_adds_eoh=yes pop3.nul_as_80=yes");
 
     (void)state;
     expect(b, "LIST 1\r\n", "+OK 1 22\r\n");
     expect(b, "TOP 1 0\r\n", "+OK top of the message follows\r\nSubject: header only\r\n\r\n.\r\n");
     expect(b, "RETR 1\r\n", "+OK 22 octets\r\nSubject: header only\r\n.\r\n");
-    expect(b, "TOP 2 5\r\n", "+OK top of the message follows\r\nSubject: header only, no newline\r\n\r\n.\r\n");
+    expect(b, "TOP 2 5\r\n",
+           "+OK top of the message follows\r\nSubject: header only, no newline\r\n\r\n.\r\n");
     expect(b, "TOP 3 5\r\n", "+OK top of the message follows\r\n.\r\n");
     expect(b, "RETR 4\r\n", "+OK 21 octets\r\nSubject: nul\r\n\r\nx\x80y\r\n.\r\n");
-    expect(b, "TOP 5 0\r\n", "+OK top of the message follows\r\nFrom: a@example.org\r\nSubject: plain\r\n\r\n.\r\n");
+    expect(b, "TOP 5 0\r\n",
+           "+OK top of the message follows\r\nFrom: a@example.org\r\nSubject: plain\r\n\r\n.\r\n");
     bench_end(b);
 }
 
-/* --- UTF-8 headers ----------------------------------------------------------------------------------------- */
+/* --- UTF-8 headers ------ */
 
 #define MAIL "mailbox: \"S: \\xc3\\xa9\\n\\nx\\n\" \"S: e\\n\\n\\xc3\\xa9\\n\"\n"
 
@@ -243,9 +253,11 @@ static void test_surrogate(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fixtures),    cmocka_unit_test(test_tiny_rooms),     cmocka_unit_test(test_wrong_size),
-        cmocka_unit_test(test_cannot_open), cmocka_unit_test(test_broken_listing), cmocka_unit_test(test_quirks),
-        cmocka_unit_test(test_as_is),       cmocka_unit_test(test_reject),         cmocka_unit_test(test_surrogate),
+        cmocka_unit_test(test_fixtures),       cmocka_unit_test(test_tiny_rooms),
+        cmocka_unit_test(test_wrong_size),     cmocka_unit_test(test_cannot_open),
+        cmocka_unit_test(test_broken_listing), cmocka_unit_test(test_quirks),
+        cmocka_unit_test(test_as_is),          cmocka_unit_test(test_reject),
+        cmocka_unit_test(test_surrogate),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,10 @@
-/* t_capa.c - what CAPA says at each kind of connection, before and after login, and that it is well-formed.
+/* t_capa.c - what CAPA says at each kind of connection, before and after login, and that it is
+ * well-formed.
  *
- * Proves: R2449-CAPA-01, R2449-CAPA-02, R2449-CAPA-03, R2449-CAPA-04, R2449-CAPA-05, R2449-CAPA-10, R2449-TAG-01,
- * R2449-TAG-02, R2449-TAG-03, R2449-GRAM-02, R2449-LEN-05, R2449-LD-02, R2449-EXP-01, R2449-EXP-02, R3206-05,
- * R2595-STLS-01, R2595-STLS-09, R6856-01, R6856-LANG-01, R1957-03, R9266-04
+ * Proves: R2449-CAPA-01, R2449-CAPA-02, R2449-CAPA-03, R2449-CAPA-04, R2449-CAPA-05,
+ * R2449-CAPA-10, R2449-TAG-01, R2449-TAG-02, R2449-TAG-03, R2449-GRAM-02, R2449-LEN-05,
+ * R2449-LD-02, R2449-EXP-01, R2449-EXP-02, R3206-05, R2595-STLS-01, R2595-STLS-09, R6856-01,
+ * R6856-LANG-01, R1957-03, R9266-04
  */
 #include "bench.h"
 
@@ -25,23 +27,28 @@ static void capa(const char *header, const char *want)
 static void test_doors(void **state)
 {
     (void)state;
-    capa("tls: none", HEAD "USER\r\nUIDL\r\nTOP\r\nSASL " SCRAM " PLAIN LOGIN\r\nUTF8 USER\r\nLANG\r\n" COMMON
-                           "EXPIRE NEVER\r\n.\r\n");
-    capa("tls: stls", HEAD "USER\r\nUIDL\r\nTOP\r\nSASL " SCRAM " PLAIN LOGIN\r\nSTLS\r\nUTF8 USER\r\nLANG\r\n" COMMON
-                           "EXPIRE NEVER\r\n.\r\n");
+    capa("tls: none", HEAD "USER\r\nUIDL\r\nTOP\r\nSASL " SCRAM
+                           " PLAIN LOGIN\r\nUTF8 USER\r\nLANG\r\n" COMMON "EXPIRE NEVER\r\n.\r\n");
+    capa("tls: stls",
+         HEAD "USER\r\nUIDL\r\nTOP\r\nSASL " SCRAM
+              " PLAIN LOGIN\r\nSTLS\r\nUTF8 USER\r\nLANG\r\n" COMMON "EXPIRE NEVER\r\n.\r\n");
     capa("tls: strict", HEAD "UIDL\r\nTOP\r\nSASL " SCRAM "\r\nSTLS\r\nUTF8 USER\r\nLANG\r\n" COMMON
                              "EXPIRE NEVER\r\n.\r\n");
-    capa("tls: needs", HEAD "UIDL\r\nTOP\r\nSTLS\r\nUTF8 USER\r\nLANG\r\n" COMMON "EXPIRE NEVER\r\n.\r\n");
-    capa("tls: broken", HEAD "USER\r\nUIDL\r\nTOP\r\nSASL " SCRAM " PLAIN LOGIN\r\nUTF8 USER\r\nLANG\r\n" COMMON
-                             "EXPIRE NEVER\r\n.\r\n");
-    capa("tls: implicit", HEAD "USER\r\nUIDL\r\nTOP\r\nSASL " PLUS " PLAIN LOGIN\r\nUTF8 USER\r\nLANG\r\n" COMMON
-                               "EXPIRE NEVER\r\n.\r\n");
+    capa("tls: needs",
+         HEAD "UIDL\r\nTOP\r\nSTLS\r\nUTF8 USER\r\nLANG\r\n" COMMON "EXPIRE NEVER\r\n.\r\n");
+    capa("tls: broken",
+         HEAD "USER\r\nUIDL\r\nTOP\r\nSASL " SCRAM " PLAIN LOGIN\r\nUTF8 USER\r\nLANG\r\n" COMMON
+              "EXPIRE NEVER\r\n.\r\n");
+    capa("tls: implicit",
+         HEAD "USER\r\nUIDL\r\nTOP\r\nSASL " PLUS " PLAIN LOGIN\r\nUTF8 USER\r\nLANG\r\n" COMMON
+              "EXPIRE NEVER\r\n.\r\n");
 }
 
 static void test_settings(void **state)
 {
     (void)state;
-    capa("tls: none\nconf: auth.mechanisms=\"PLAIN\" auth.utf8_user=no implementation=\"Rest\" auth.login_delay=5m",
+    capa("tls: none\nconf: auth.mechanisms=\"PLAIN\" auth.utf8_user=no implementation=\"Rest\" "
+         "auth.login_delay=5m",
          HEAD "USER\r\nUIDL\r\nTOP\r\nSASL PLAIN\r\nUTF8\r\nLANG\r\n" COMMON
               "EXPIRE NEVER\r\nLOGIN-DELAY 300\r\nIMPLEMENTATION Rest\r\n.\r\n");
     capa("tls: strict\nconf: auth.mechanisms=\"PLAIN LOGIN\" mail.expire=30",
@@ -72,8 +79,9 @@ static void test_edge_tls(void **state)
 /* Per-user policies: the worst before login, the user's own after it. */
 static void test_per_user(void **state)
 {
-    struct bench *b = bench("user: five \"secret\" expire=5\nuser: slow \"secret\" login_delay=900\n"
-                            "user: bob \"secret\" expire=60 login_delay=60\n");
+    struct bench *b = bench(
+        "user: five \"secret\" expire=5\nuser: slow \"secret\" login_delay=900\n"
+        "user: bob \"secret\" expire=60 login_delay=60\n");
 
     (void)state;
     assert_non_null(strstr(ask(b, "CAPA\r\n"), "\r\nEXPIRE 5 USER\r\nLOGIN-DELAY 900 USER\r\n"));
@@ -93,8 +101,10 @@ static void test_after_login(void **state)
     assert_non_null(stls);
     memmove(stls, stls + 6, strlen(stls + 6) + 1);
     ask(b, "USER bob\r\n");
-    expect(b, "CAPA\r\n", HEAD "USER\r\nUIDL\r\nTOP\r\nSASL " SCRAM " PLAIN LOGIN\r\nSTLS\r\nUTF8 USER\r\nLANG\r\n" COMMON
-                               "EXPIRE NEVER\r\n.\r\n"); /* a name stays pending: it is harmless */
+    expect(b, "CAPA\r\n",
+           HEAD "USER\r\nUIDL\r\nTOP\r\nSASL " SCRAM
+                " PLAIN LOGIN\r\nSTLS\r\nUTF8 USER\r\nLANG\r\n" COMMON
+                "EXPIRE NEVER\r\n.\r\n"); /* a name stays pending: it is harmless */
     expect_head(b, "PASS secret\r\n", "+OK ");
     expect(b, "CAPA\r\n", before);
     expect_head(b, "CAPA x\r\n", "-ERR ");
@@ -121,8 +131,10 @@ static void test_form(void **state)
 {
     static const char *const doors[] = { "none", "stls", "strict", "needs", "broken", "implicit" };
     static const char *const registered[] = {
-        "USER", "UIDL", "TOP", "SASL", "STLS", "UTF8", "LANG", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE",
-        "LOGIN-DELAY", "IMPLEMENTATION",
+        "USER",           "UIDL",       "TOP",    "SASL",
+        "STLS",           "UTF8",       "LANG",   "RESP-CODES",
+        "AUTH-RESP-CODE", "PIPELINING", "EXPIRE", "LOGIN-DELAY",
+        "IMPLEMENTATION",
     };
     char header[80];
 
@@ -131,7 +143,8 @@ static void test_form(void **state)
         struct bench *b;
         struct span body;
 
-        snprintf(header, sizeof header, "tls: %s\nconf: implementation=\"\\{\\xc3*900}\"", doors[d]);
+        snprintf(header, sizeof header, "tls: %s\nconf: implementation=\"\\{\\xc3*900}\"",
+                 doors[d]);
         b = bench(header);
         body = ask_span(b, span_str("CAPA\r\n"));
         for (span_until(&body, '\n'); body.n > 3;) {
@@ -157,9 +170,10 @@ static void test_form(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_doors),       cmocka_unit_test(test_settings),       cmocka_unit_test(test_edge_tls),
-        cmocka_unit_test(test_per_user),    cmocka_unit_test(test_after_login),
-        cmocka_unit_test(test_no_side_effect), cmocka_unit_test(test_form),
+        cmocka_unit_test(test_doors),       cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_edge_tls),    cmocka_unit_test(test_per_user),
+        cmocka_unit_test(test_after_login), cmocka_unit_test(test_no_side_effect),
+        cmocka_unit_test(test_form),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,11 +1,12 @@
-/* t_engine.c - the session: greeting, states, limits on bad commands and failed logins, over-long lines, end of input,
- * stop, QUIT and its policies.
+/* t_engine.c - the session: greeting, states, limits on bad commands and failed logins, over-long
+ * lines, end of input, stop, QUIT and its policies.
  *
- * Proves: R1939-GEN-01, R1939-GEN-06, R1939-GEN-07, R1939-GEN-08, R1939-GEN-09, R1939-GEN-21, R1939-GEN-22,
- * R1939-GEN-23, R1939-GEN-24, R1939-AUTHZ-03, R1939-AUTHZ-05, R1939-AUTHZ-11, R1939-AUTHZ-12, R1939-USER-03,
- * R1939-USER-05, R1939-USER-06, R1939-USER-08, R1939-USER-09, R1939-USER-12, R1939-APOP-01, R1939-QUIT-02,
- * R1939-QUIT-03, R1939-QUIT-08, R1939-OPS-02, R1939-OPS-03, R1939-RSET-03, R1939-TOP-10, R2449-LEN-01,
- * R2449-LEN-03, R2449-RC-05, R2449-RC-06, R3206-01, R3206-02, R3206-03, R3206-04, R3206-06, R8314-S-08
+ * Proves: R1939-GEN-01, R1939-GEN-06, R1939-GEN-07, R1939-GEN-08, R1939-GEN-09, R1939-GEN-21,
+ * R1939-GEN-22, R1939-GEN-23, R1939-GEN-24, R1939-AUTHZ-03, R1939-AUTHZ-05, R1939-AUTHZ-11,
+ * R1939-AUTHZ-12, R1939-USER-03, R1939-USER-05, R1939-USER-06, R1939-USER-08, R1939-USER-09,
+ * R1939-USER-12, R1939-APOP-01, R1939-QUIT-02, R1939-QUIT-03, R1939-QUIT-08, R1939-OPS-02,
+ * R1939-OPS-03, R1939-RSET-03, R1939-TOP-10, R2449-LEN-01, R2449-LEN-03, R2449-RC-05, R2449-RC-06,
+ * R3206-01, R3206-02, R3206-03, R3206-04, R3206-06, R8314-S-08
  */
 #include "bench.h"
 
@@ -21,17 +22,21 @@ static void test_greeting(void **state)
     bench_end(b);
     b = bench_set("conf: auth.apop=yes greeting=\"[hi] <there>\"");
     sim_start(b->sim);
-    assert_true(span_is(buf_span(&b->sim->out),
-                        "+OK (hi] (there) <1896.697170952@dbc.mtview.ca.us>\r\n"));
+    assert_true(
+        span_is(buf_span(&b->sim->out), "+OK (hi] (there) <1896.697170952@dbc.mtview.ca.us>\r\n"));
     bench_end(b);
 }
 
 static void test_states(void **state)
 {
-    static const char *const later[] = { "STAT\r\n", "LIST\r\n", "UIDL\r\n", "RETR 1\r\n", "TOP 1 1\r\n",
-                                         "DELE 1\r\n", "NOOP\r\n", "RSET\r\n" };
-    static const char *const earlier[] = { "USER bob\r\n", "PASS secret\r\n", "AUTH PLAIN\r\n", "AUTH\r\n",
-                                           "APOP a 0123456789abcdef0123456789abcdef\r\n", "STLS\r\n" };
+    static const char *const later[] = { "STAT\r\n",    "LIST\r\n",   "UIDL\r\n", "RETR 1\r\n",
+                                         "TOP 1 1\r\n", "DELE 1\r\n", "NOOP\r\n", "RSET\r\n" };
+    static const char *const earlier[] = { "USER bob\r\n",
+                                           "PASS secret\r\n",
+                                           "AUTH PLAIN\r\n",
+                                           "AUTH\r\n",
+                                           "APOP a 0123456789abcdef0123456789abcdef\r\n",
+                                           "STLS\r\n" };
     struct bench *b = bench("");
 
     (void)state;
@@ -47,9 +52,12 @@ static void test_states(void **state)
 
 static void test_malformed(void **state)
 {
-    static const char *const lines[] = { "\r\n", " \r\n", "XYZZY\r\n", "STAT 1\r\n", "LIST x\r\n", "LIST 1 2\r\n",
-                                         "RETR\r\n", "TOP 1\r\n", "TOP\r\n", "DELE\r\n", "NOOP x\r\n", "UIDL -1\r\n",
-                                         "ST\x01T\r\n", "LIST\t1\r\n", "LIST \xc3\xa9\r\n", "STAT\r\r\n" };
+    static const char *const lines[] = { "\r\n",        " \r\n",       "XYZZY\r\n",
+                                         "STAT 1\r\n",  "LIST x\r\n",  "LIST 1 2\r\n",
+                                         "RETR\r\n",    "TOP 1\r\n",   "TOP\r\n",
+                                         "DELE\r\n",    "NOOP x\r\n",  "UIDL -1\r\n",
+                                         "ST\x01T\r\n", "LIST\t1\r\n", "LIST \xc3\xa9\r\n",
+                                         "STAT\r\r\n" };
     struct bench *b = bench_in("");
 
     (void)state;
@@ -74,7 +82,8 @@ static void test_bad_limits(void **state)
         expect_head(b, "CAPA\r\n", "+OK ");
     }
     ask(b, "X\r\nY\r\nUSER bob\r\nPASS secret\r\n");
-    expect(b, "X\r\nX\r\nX\r\n", "-ERR unknown command\r\n-ERR unknown command\r\n-ERR unknown command\r\n");
+    expect(b, "X\r\nX\r\nX\r\n",
+           "-ERR unknown command\r\n-ERR unknown command\r\n-ERR unknown command\r\n");
     expect_head(b, "NOOP\r\n", "+OK ");
     ask(b, "DELE 1\r\nX\r\nX\r\nX\r\n");
     assert_false(b->sim->closed);
@@ -82,7 +91,8 @@ static void test_bad_limits(void **state)
     assert_true(b->sim->closed && !b->sim->committed);
     bench_end(b);
     b = bench("conf: pop3.bad_commands_before_login=3");
-    expect(b, "A\r\nB\r\nC\r\nCAPA\r\n", "-ERR unknown command\r\n-ERR unknown command\r\n-ERR too many bad commands\r\n");
+    expect(b, "A\r\nB\r\nC\r\nCAPA\r\n",
+           "-ERR unknown command\r\n-ERR unknown command\r\n-ERR too many bad commands\r\n");
     assert_true(b->sim->closed);
     bench_end(b);
 }
@@ -101,7 +111,8 @@ static void test_wrong_is_not_bad(void **state)
 
 static void test_foreign(void **state)
 {
-    static const char *const first[] = { "GET / HTTP/1.1\r\nQUIT\r\n", "EHLO x\r\n", "SSH-2.0-x\r\n", "\x16\x03\x01\x02" };
+    static const char *const first[] = { "GET / HTTP/1.1\r\nQUIT\r\n", "EHLO x\r\n",
+                                         "SSH-2.0-x\r\n", "\x16\x03\x01\x02" };
 
     (void)state;
     for (size_t i = 0; i < sizeof first / sizeof *first; i++) {
@@ -134,7 +145,7 @@ static void test_long_lines(void **state)
     bench_end(b);
 }
 
-/* --- logging in -------------------------------------------------------------------------------------------- */
+/* --- logging in ------ */
 
 static void test_user_pass(void **state)
 {
@@ -143,15 +154,18 @@ static void test_user_pass(void **state)
     (void)state;
     expect_head(b, "PASS secret\r\n", "-ERR the command USER first");
     expect_head(b, "USER\r\n", "-ERR wrong arguments");
-    expect(b, "USER nosuch\r\nPASS secret\r\n", "+OK now the password\r\n-ERR [AUTH] login failed\r\n");
+    expect(b, "USER nosuch\r\nPASS secret\r\n",
+           "+OK now the password\r\n-ERR [AUTH] login failed\r\n");
     expect(b, "USER bob\r\nPASS wrong\r\n", "+OK now the password\r\n-ERR [AUTH] login failed\r\n");
     expect_head(b, "PASS secret\r\n", "-ERR the command USER first");
-    expect(b, "USER carol\r\nPASS secret\r\n", "+OK now the password\r\n-ERR [AUTH] login failed\r\n");
+    expect(b, "USER carol\r\nPASS secret\r\n",
+           "+OK now the password\r\n-ERR [AUTH] login failed\r\n");
     ask(b, "USER bob\r\nLANG en\r\n");
     expect_head(b, "PASS secret\r\n", "-ERR the command USER first");
     ask(b, "USER bob\r\nUSER alice\r\n");
     expect_head(b, "PASS secret\r\n", "-ERR [AUTH] ");
-    expect_head(b, "USER alice\r\nPASS  wonder  land \r\n", "+OK now the password\r\n+OK maildrop open, 3 messages\r\n");
+    expect_head(b, "USER alice\r\nPASS  wonder  land \r\n",
+                "+OK now the password\r\n+OK maildrop open, 3 messages\r\n");
     bench_end(b);
 }
 
@@ -162,7 +176,8 @@ static void test_login_tries(void **state)
     (void)state;
     ask(b, "USER bob\r\nPASS 1\r\nUSER bob\r\nPASS 2\r\n");
     assert_false(b->sim->closed);
-    expect(b, "USER bob\r\nPASS 3\r\nCAPA\r\n", "+OK now the password\r\n-ERR [AUTH] login failed\r\n");
+    expect(b, "USER bob\r\nPASS 3\r\nCAPA\r\n",
+           "+OK now the password\r\n-ERR [AUTH] login failed\r\n");
     assert_true(b->sim->closed);
     bench_end(b);
     b = bench("conf: pop3.login_tries=3");
@@ -174,8 +189,9 @@ static void test_login_tries(void **state)
 static void test_codes(void **state)
 {
     static const char *const rows[][2] = {
-        { "busy", "-ERR [IN-USE] " }, { "early", "-ERR [LOGIN-DELAY] " }, { "down", "-ERR [SYS/TEMP] " },
-        { "broken", "-ERR [SYS/PERM] " }, { "carol", "-ERR [AUTH] " }, { "dave", "-ERR [AUTH] " },
+        { "busy", "-ERR [IN-USE] " },   { "early", "-ERR [LOGIN-DELAY] " },
+        { "down", "-ERR [SYS/TEMP] " }, { "broken", "-ERR [SYS/PERM] " },
+        { "carol", "-ERR [AUTH] " },    { "dave", "-ERR [AUTH] " },
     };
     struct bench *b = bench("tls: none\nconf: pop3.login_tries=50");
     struct buf text = BUF(100);
@@ -209,7 +225,7 @@ static void test_needs_tls(void **state)
     }
 }
 
-/* --- end --------------------------------------------------------------------------------------------------- */
+/* --- end ------ */
 
 static void test_eof(void **state)
 {
@@ -221,7 +237,8 @@ static void test_eof(void **state)
     assert_true(b->sim->closed && !b->sim->committed && b->at == b->sim->out.n);
     bench_end(b);
     b = bench_in("");
-    expect(b, "DELE 1\r\nQUIT\r\nNOOP\r\n", "+OK message marked as deleted\r\n+OK goodbye, messages removed: 1\r\n");
+    expect(b, "DELE 1\r\nQUIT\r\nNOOP\r\n",
+           "+OK message marked as deleted\r\n+OK goodbye, messages removed: 1\r\n");
     assert_true(b->sim->closed && b->sim->removed[0] && !b->sim->removed[1]);
     bench_end(b);
     b = bench("");
@@ -281,13 +298,30 @@ static void test_policies(void **state)
     quits("", "RETR 1\r\nTOP 1 99\r\nDELE 2\r\n", "+OK goodbye, messages removed: 1\r\n", "-x-");
     quits("conf: mail.expire=0", "RETR 1\r\n", "+OK goodbye, messages removed: 1\r\n", "x--");
     quits("conf: mail.expire=0", "RETR 1\r\nRSET\r\n", "+OK goodbye\r\n", "---");
-    quits("conf: mail.expire=0", "TOP 1 99\r\nTOP 2 0\r\n", "+OK goodbye, messages removed: 1\r\n", "x--");
+    quits("conf: mail.expire=0", "TOP 1 99\r\nTOP 2 0\r\n", "+OK goodbye, messages removed: 1\r\n",
+          "x--");
     quits("conf: mail.expire=0", "LIST\r\nUIDL 2\r\n", "+OK goodbye\r\n", "---");
-    quits("user: bob \"secret\" expire=0", "RETR 3\r\n", "+OK goodbye, messages removed: 1\r\n", "--x");
+    quits("user: bob \"secret\" expire=0", "RETR 3\r\n", "+OK goodbye, messages removed: 1\r\n",
+          "--x");
     quits("user: bob \"secret\" read_only", "DELE 3\r\n", "+OK goodbye\r\n", "---");
     quits("user: bob \"secret\" read_only expire=0", "RETR 3\r\n", "+OK goodbye\r\n", "---");
-    quits("fault: commit 1 temp", "DELE 1\r\nDELE 3\r\n", "-ERR [SYS/TEMP] messages removed: 1, not removed: 1", "x--");
-    quits("fault: commit 0 perm", "DELE 1\r\nDELE 3\r\n", "-ERR [SYS/PERM] messages removed: 0, not removed: 2", "---");
+    quits("fault: commit 1 temp", "DELE 1\r\nDELE 3\r\n",
+          "-ERR [SYS/TEMP] messages removed: 1, not removed: 1", "x--");
+    quits("fault: commit 0 perm", "DELE 1\r\nDELE 3\r\n",
+          "-ERR [SYS/PERM] messages removed: 0, not removed: 2", "---");
+}
+
+/* The seen flag follows RETR; TOP leaves no trace unless retrieving means deleting. */
+static void test_retrieved(void **state)
+{
+    struct bench *b = bench_in("");
+
+    (void)state;
+    ask(b, "TOP 1 99\r\nLIST 1\r\nUIDL 1\r\nRETR 2\r\n");
+    assert_int_equal(b->sim->view.retrieved[0], 2);
+    ask(b, "RSET\r\n");
+    assert_int_equal(b->sim->view.retrieved[0], 2);
+    bench_end(b);
 }
 
 static void test_top_refused(void **state)
@@ -331,14 +365,23 @@ static void test_stats(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_greeting),    cmocka_unit_test(test_states),
-        cmocka_unit_test(test_malformed),   cmocka_unit_test(test_bad_limits),
-        cmocka_unit_test(test_wrong_is_not_bad), cmocka_unit_test(test_foreign),
-        cmocka_unit_test(test_long_lines),  cmocka_unit_test(test_user_pass),
-        cmocka_unit_test(test_login_tries), cmocka_unit_test(test_codes),
-        cmocka_unit_test(test_needs_tls),   cmocka_unit_test(test_eof),
-        cmocka_unit_test(test_stop),        cmocka_unit_test(test_policies),
-        cmocka_unit_test(test_top_refused), cmocka_unit_test(test_expire_without_quit),
+        cmocka_unit_test(test_greeting),
+        cmocka_unit_test(test_states),
+        cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_bad_limits),
+        cmocka_unit_test(test_wrong_is_not_bad),
+        cmocka_unit_test(test_foreign),
+        cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_user_pass),
+        cmocka_unit_test(test_login_tries),
+        cmocka_unit_test(test_codes),
+        cmocka_unit_test(test_needs_tls),
+        cmocka_unit_test(test_eof),
+        cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_policies),
+        cmocka_unit_test(test_retrieved),
+        cmocka_unit_test(test_top_refused),
+        cmocka_unit_test(test_expire_without_quit),
         cmocka_unit_test(test_stats),
     };
 

@@ -1,8 +1,10 @@
-/* t_filters.c - stuff, topcut, wiresize, line: every split of the input in three pieces gives the same, and random
- * messages agree with an independent model (invariant I1: LIST == octets after un-stuffing).
+/* t_filters.c - stuff, topcut, wiresize, line: every split of the input in three pieces gives the
+ * same, and random messages agree with an independent model (invariant I1: LIST == octets after
+ * un-stuffing).
  *
- * Proves: R1939-SIZE-01, R1939-SIZE-02, R1939-SIZE-03, R1939-SIZE-04, R1939-SIZE-05, R1939-SIZE-06, R1939-GEN-11,
- * R1939-RETR-05, R1939-TOP-08, R1939-TOP-09, R5322-01, R5322-03, R5322-04, R2449-LEN-03
+ * Proves: R1939-SIZE-01, R1939-SIZE-02, R1939-SIZE-03, R1939-SIZE-04, R1939-SIZE-05,
+ * R1939-SIZE-06, R1939-GEN-11, R1939-RETR-05, R1939-TOP-08, R1939-TOP-09, R5322-01, R5322-03,
+ * R5322-04, R2449-LEN-03
  */
 #include "base/buf.h"
 #include "model.h"
@@ -20,10 +22,26 @@
 enum { CAP = 1 << 20, RANDOM_MESSAGES = 100000, RANDOM_OCTETS = 48 };
 
 static const struct span nasty[] = {
-#define TEXT(s) { (const uint8_t *)(s), sizeof(s) - 1 }
-    TEXT(""), TEXT("."), TEXT("\n"), TEXT("\r"), TEXT("\r\n"), TEXT("..\n"), TEXT(".\r\n.\r\n"), TEXT("\r\r\n"),
-    TEXT("a\n.b\r\n..c\rd\r\r\n.\r"), TEXT("A: b\n\n.\n..\nx"), TEXT("A\r\n\r\nb\r\n.\r\n"), TEXT("\n\n\n.\n"),
-    TEXT(".\n.\n\n.\n.\nx\n"), TEXT("h\r\r\n\r\n\nb"), TEXT("a\0b\n\n\0.\n"), TEXT(" \n\t\n\nz"),
+#define TEXT(s)                             \
+    {                                       \
+        (const uint8_t *)(s), sizeof(s) - 1 \
+    }
+    TEXT(""),
+    TEXT("."),
+    TEXT("\n"),
+    TEXT("\r"),
+    TEXT("\r\n"),
+    TEXT("..\n"),
+    TEXT(".\r\n.\r\n"),
+    TEXT("\r\r\n"),
+    TEXT("a\n.b\r\n..c\rd\r\r\n.\r"),
+    TEXT("A: b\n\n.\n..\nx"),
+    TEXT("A\r\n\r\nb\r\n.\r\n"),
+    TEXT("\n\n\n.\n"),
+    TEXT(".\n.\n\n.\n.\nx\n"),
+    TEXT("h\r\r\n\r\n\nb"),
+    TEXT("a\0b\n\n\0.\n"),
+    TEXT(" \n\t\n\nz"),
 #undef TEXT
 };
 enum { NASTY_N = sizeof nasty / sizeof *nasty };
@@ -189,9 +207,17 @@ static void test_unstuffed_size(void **state)
 
 static void test_header_8bit(void **state)
 {
-    static const struct row { const char *text; bool found; } rows[] = {
-        { "A: b\n\n\xff\n", false }, { "A: \xff\n\nb\n", true }, { "\n\xff", false }, { "\xff", true },
-        { "A: b\r\n\r\n\xc3\xa9", false }, { "A: b\n \xc3\xa9\n\n", true }, { "A: b\n \n\xc3\xa9: c\n\n", true },
+    static const struct row {
+        const char *text;
+        bool found;
+    } rows[] = {
+        { "A: b\n\n\xff\n", false },
+        { "A: \xff\n\nb\n", true },
+        { "\n\xff", false },
+        { "\xff", true },
+        { "A: b\r\n\r\n\xc3\xa9", false },
+        { "A: b\n \xc3\xa9\n\n", true },
+        { "A: b\n \n\xc3\xa9: c\n\n", true },
     };
 
     (void)state;
@@ -208,7 +234,7 @@ static void test_header_8bit(void **state)
     }
 }
 
-/* --- lines ------------------------------------------------------------------------------------------------- */
+/* --- lines ------ */
 
 /* Feeds octets as an embedder does: what was not taken is offered again with more behind it. */
 static void lines_of(const struct span pieces[3], size_t limit, struct buf *events)
@@ -238,11 +264,18 @@ static void lines_of(const struct span pieces[3], size_t limit, struct buf *even
 
 static void test_lines(void **state)
 {
-    static const struct row { const char *in, *want; } rows[] = {
-        { "QUIT\r\nNOOP\n", "QUIT|NOOP|" },     { "\r\n\n\r\r\n", "||\r|" },
-        { "12345678\n", "L|" },                 { "1234567\n", "1234567|" },
-        { "123456\r\n", "123456|" },            { "1234567\r\nQUIT\r\n", "L|QUIT|" },
-        { "1234567890\r\nab\n12345678\nc\n", "L|ab|L|c|" }, { "unfinished", "" }, { "a\rb\n", "a\rb|" },
+    static const struct row {
+        const char *in, *want;
+    } rows[] = {
+        { "QUIT\r\nNOOP\n", "QUIT|NOOP|" },
+        { "\r\n\n\r\r\n", "||\r|" },
+        { "12345678\n", "L|" },
+        { "1234567\n", "1234567|" },
+        { "123456\r\n", "123456|" },
+        { "1234567\r\nQUIT\r\n", "L|QUIT|" },
+        { "1234567890\r\nab\n12345678\nc\n", "L|ab|L|c|" },
+        { "unfinished", "" },
+        { "a\rb\n", "a\rb|" },
     };
 
     (void)state;
@@ -293,9 +326,9 @@ static void test_flood(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_splits),      cmocka_unit_test(test_random_messages),
+        cmocka_unit_test(test_splits),         cmocka_unit_test(test_random_messages),
         cmocka_unit_test(test_unstuffed_size), cmocka_unit_test(test_header_8bit),
-        cmocka_unit_test(test_lines),       cmocka_unit_test(test_flood),
+        cmocka_unit_test(test_lines),          cmocka_unit_test(test_flood),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,17 +1,17 @@
 /* t_login.c - SASL exchanges, APOP and STLS as the engine sees them.
  *
- * Proves: R5034-01, R5034-02, R5034-03, R5034-04, R5034-05, R5034-07, R5034-09, R5034-11, R5034-12, R5034-15,
- * R5034-16, R5034-17, R5034-18, R5034-19, XLOGIN-01, R4616-03, R3206-04, R2595-STLS-02, R2595-STLS-03,
- * R2595-STLS-04, R2595-STLS-05, R2595-STLS-06, R2595-STLS-07, R2595-STLS-09, R6856-11, R1939-APOP-03,
- * R1939-APOP-04, R1939-APOP-05, R1939-APOP-06, R9266-03
+ * Proves: R5034-01, R5034-02, R5034-03, R5034-04, R5034-05, R5034-07, R5034-09, R5034-11,
+ * R5034-12, R5034-15, R5034-16, R5034-17, R5034-18, R5034-19, XLOGIN-01, R4616-03, R3206-04,
+ * R2595-STLS-02, R2595-STLS-03, R2595-STLS-04, R2595-STLS-05, R2595-STLS-06, R2595-STLS-07,
+ * R2595-STLS-09, R6856-11, R1939-APOP-03, R1939-APOP-04, R1939-APOP-05, R1939-APOP-06, R9266-03
  */
 #include "base/base64.h"
 #include "bench.h"
 
 #include <stdlib.h>
 
-#define BOB "AGJvYgBzZWNyZXQ="      /* NUL bob NUL secret */
-#define WRONG "AGJvYgB3cm9uZw=="    /* NUL bob NUL wrong */
+#define BOB "AGJvYgBzZWNyZXQ="   /* NUL bob NUL secret */
+#define WRONG "AGJvYgB3cm9uZw==" /* NUL bob NUL wrong */
 #define IN "+OK maildrop open, 3 messages\r\n"
 
 static void one(const char *header, const char *dialogue, const char *answers)
@@ -35,11 +35,13 @@ static void test_plain(void **state)
     one("", "AUTH PLAIN\r\n=\r\nAUTH PLAIN " BOB "\r\n", "+ \r\n-ERR not valid Base64\r\n" IN);
     one("", "AUTH PLAIN AGJvYgBzZWNyZXQ\r\n", "-ERR not valid Base64\r\n");
     one("", "AUTH PLAIN AGJv*gBzZWNyZXQ=\r\n", "-ERR not valid Base64\r\n");
-    one("", "AUTH PLAIN\r\n*\r\nAUTH PLAIN " BOB "\r\n", "+ \r\n-ERR authentication cancelled\r\n" IN);
+    one("", "AUTH PLAIN\r\n*\r\nAUTH PLAIN " BOB "\r\n",
+        "+ \r\n-ERR authentication cancelled\r\n" IN);
     one("", "AUTH PLAIN " BOB " x\r\n", "-ERR wrong arguments\r\n");
     one("", "AUTH NTLM\r\n", "-ERR mechanism not available\r\n");
     one("", "AUTH EXTERNAL =\r\n", "-ERR mechanism not available\r\n");
-    one("", "AUTH\r\n", "+OK mechanisms follow\r\nSCRAM-SHA-256\r\nSCRAM-SHA-1\r\nPLAIN\r\nLOGIN\r\n.\r\n");
+    one("", "AUTH\r\n",
+        "+OK mechanisms follow\r\nSCRAM-SHA-256\r\nSCRAM-SHA-1\r\nPLAIN\r\nLOGIN\r\n.\r\n");
 }
 
 static void test_login(void **state)
@@ -48,8 +50,10 @@ static void test_login(void **state)
     one("", "AUTH LOGIN\r\nYm9i\r\nc2VjcmV0\r\n", "+ VXNlcm5hbWU6\r\n+ UGFzc3dvcmQ6\r\n" IN);
     one("", "AUTH LOGIN Ym9i\r\nc2VjcmV0\r\n", "+ UGFzc3dvcmQ6\r\n" IN);
     one("", "AUTH LOGIN\r\nYm9i\r\n*\r\nCAPA x\r\n",
-        "+ VXNlcm5hbWU6\r\n+ UGFzc3dvcmQ6\r\n-ERR authentication cancelled\r\n-ERR wrong arguments\r\n");
-    one("", "AUTH LOGIN\r\nYm9i\r\n\r\n", "+ VXNlcm5hbWU6\r\n+ UGFzc3dvcmQ6\r\n-ERR [AUTH] login failed\r\n");
+        "+ VXNlcm5hbWU6\r\n+ UGFzc3dvcmQ6\r\n-ERR authentication cancelled\r\n-ERR wrong "
+        "arguments\r\n");
+    one("", "AUTH LOGIN\r\nYm9i\r\n\r\n",
+        "+ VXNlcm5hbWU6\r\n+ UGFzc3dvcmQ6\r\n-ERR [AUTH] login failed\r\n");
 }
 
 /* The examples of RFC 5802 §5 and RFC 7677 §3: challenges with data, an empty line at the end. */
@@ -58,14 +62,21 @@ static void test_scram(void **state)
     static const char header[] = "user: user \"pencil\"";
 
     (void)state;
-    one(header, "AUTH SCRAM-SHA-1 biwsbj11c2VyLHI9ZnlrbytkMmxiYkZnT05Sdjlxa3hkYXdM\r\n"
-                "Yz1iaXdzLHI9ZnlrbytkMmxiYkZnT05Sdjlxa3hkYXdMM3JmY05IWUpZMVpWdldWczdqLHA9djBYOHYzQnoyVDBDSkdiSlF5RjBYK0hJ"
-                "NFRzPQ==\r\n\r\n",
-        "+ cj1meWtvK2QybGJiRmdPTlJ2OXFreGRhd0wzcmZjTkhZSlkxWlZ2V1ZzN2oscz1RU1hDUitRNnNlazhiZjkyLGk9NDA5Ng==\r\n"
+    one(header,
+        "AUTH SCRAM-SHA-1 biwsbj11c2VyLHI9ZnlrbytkMmxiYkZnT05Sdjlxa3hkYXdM\r\n"
+        "Yz1iaXdzLHI9ZnlrbytkMmxiYkZnT05Sdjlxa3hkYXdMM3JmY05IWUpZMVpWdldWczdqLHA9djBYOHYzQnoyVDBDSk"
+        "diSlF5RjBYK0hJ"
+        "NFRzPQ==\r\n\r\n",
+        "+ "
+        "cj1meWtvK2QybGJiRmdPTlJ2OXFreGRhd0wzcmZjTkhZSlkxWlZ2V1ZzN2oscz1RU1hDUitRNnNlazhiZjkyLGk9ND"
+        "A5Ng==\r\n"
         "+ dj1ybUY5cHFWOFM3c3VBb1pXamE0ZEpSa0ZzS1E9\r\n" IN);
-    one(header, "AUTH SCRAM-SHA-1\r\nbiwsbj11c2VyLHI9ZnlrbytkMmxiYkZnT05Sdjlxa3hkYXdM\r\n*\r\nCAPA x\r\n",
+    one(header,
+        "AUTH SCRAM-SHA-1\r\nbiwsbj11c2VyLHI9ZnlrbytkMmxiYkZnT05Sdjlxa3hkYXdM\r\n*\r\nCAPA x\r\n",
         "+ \r\n"
-        "+ cj1meWtvK2QybGJiRmdPTlJ2OXFreGRhd0wzcmZjTkhZSlkxWlZ2V1ZzN2oscz1RU1hDUitRNnNlazhiZjkyLGk9NDA5Ng==\r\n"
+        "+ "
+        "cj1meWtvK2QybGJiRmdPTlJ2OXFreGRhd0wzcmZjTkhZSlkxWlZ2V1ZzN2oscz1RU1hDUitRNnNlazhiZjkyLGk9ND"
+        "A5Ng==\r\n"
         "-ERR authentication cancelled\r\n-ERR wrong arguments\r\n");
 }
 
@@ -156,7 +167,8 @@ static void test_long_response(void **state)
         assert_true(buf_put_str(&line, "AAAA"));
     assert_true(buf_put_str(&line, "\r\nUSER bob\r\nPASS secret\r\n"));
     assert_true(buf_put(&line, "", 1));
-    expect(b, (const char *)line.p, "-ERR malformed authentication message\r\n+OK now the password\r\n" IN);
+    expect(b, (const char *)line.p,
+           "-ERR malformed authentication message\r\n+OK now the password\r\n" IN);
     buf_free(&line);
     bench_end(b);
 }
@@ -168,8 +180,11 @@ static void test_apop(void **state)
     (void)state;
     one(header, "APOP mrose c4c9334bac560ecc979e58001b3e22fb\r\n", IN);
     one(header, "APOP mrose C4C9334BAC560ECC979E58001B3E22FB\r\n", IN);
-    one(header, "USER bob\r\nAPOP mrose c4c9334bac560ecc979e58001b3e22fb\r\n", "+OK now the password\r\n" IN);
-    one(header, "APOP mrose c4c9334bac560ecc979e58001b3e22fc\r\nAPOP mrose c4c9334bac560ecc979e58001b3e22fb\r\n",
+    one(header, "USER bob\r\nAPOP mrose c4c9334bac560ecc979e58001b3e22fb\r\n",
+        "+OK now the password\r\n" IN);
+    one(header,
+        "APOP mrose c4c9334bac560ecc979e58001b3e22fc\r\nAPOP mrose "
+        "c4c9334bac560ecc979e58001b3e22fb\r\n",
         "-ERR [AUTH] login failed\r\n" IN);
     one(header, "APOP mrose c4c9334bac560ecc979e58001b3e22f\r\n", "-ERR wrong arguments\r\n");
     one(header, "APOP mrose x4c9334bac560ecc979e58001b3e22fb\r\n", "-ERR wrong arguments\r\n");
@@ -177,7 +192,7 @@ static void test_apop(void **state)
     one("", "APOP mrose c4c9334bac560ecc979e58001b3e22fb\r\n", "-ERR APOP is not offered\r\n");
 }
 
-/* --- STLS -------------------------------------------------------------------------------------------------- */
+/* --- STLS ------ */
 
 static void test_stls_wipes(void **state)
 {
@@ -214,7 +229,8 @@ static void test_stls_refused(void **state)
 {
     (void)state;
     one("tls: none", "STLS\r\n", "-ERR TLS is not offered here\r\n");
-    one("tls: broken", "STLS\r\n", "-ERR [SYS/PERM] TLS cannot be started, tell the administrator\r\n");
+    one("tls: broken", "STLS\r\n",
+        "-ERR [SYS/PERM] TLS cannot be started, tell the administrator\r\n");
     one("tls: implicit", "STLS\r\n", "-ERR TLS is already active\r\n");
     one("tls: stls", "STLS x\r\n", "-ERR wrong arguments\r\n");
     one("tls: stls", "UTF8\r\nSTLS\r\n", "+OK UTF-8 from now on\r\n-ERR not after UTF8\r\n");
@@ -257,12 +273,12 @@ static void test_stray_answers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain),          cmocka_unit_test(test_login),
-        cmocka_unit_test(test_scram),          cmocka_unit_test(test_plus),
-        cmocka_unit_test(test_rounds),         cmocka_unit_test(test_challenge_pieces),
-        cmocka_unit_test(test_long_response),  cmocka_unit_test(test_apop),
-        cmocka_unit_test(test_stls_wipes),     cmocka_unit_test(test_stls_half_line),
-        cmocka_unit_test(test_stls_refused),   cmocka_unit_test(test_stls_keeps_counters),
+        cmocka_unit_test(test_plain),         cmocka_unit_test(test_login),
+        cmocka_unit_test(test_scram),         cmocka_unit_test(test_plus),
+        cmocka_unit_test(test_rounds),        cmocka_unit_test(test_challenge_pieces),
+        cmocka_unit_test(test_long_response), cmocka_unit_test(test_apop),
+        cmocka_unit_test(test_stls_wipes),    cmocka_unit_test(test_stls_half_line),
+        cmocka_unit_test(test_stls_refused),  cmocka_unit_test(test_stls_keeps_counters),
         cmocka_unit_test(test_stray_answers),
     };
 

@@ -1,9 +1,11 @@
-/* t_model.c - random sessions against simple models, with fixed seeds: marks and listings; bodies; any input at all.
+/* t_model.c - random sessions against simple models, with fixed seeds: marks and listings; bodies;
+ * any input at all.
  *
- * Proves: R1939-STAT-01, R1939-STAT-02, R1939-STAT-04, R1939-LIST-01, R1939-LIST-02, R1939-LIST-04, R1939-LIST-05,
- * R1939-DELE-01, R1939-DELE-02, R1939-DELE-03, R1939-DELE-04, R1939-RSET-01, R1939-RSET-02, R1939-UIDL-01,
- * R1939-UIDL-02, R1939-NOOP-01, R1939-GEN-03, R1939-GEN-14, R1939-GEN-15, R1939-GEN-21, R1939-SIZE-06,
- * R1939-QUIT-01, R1939-QUIT-03, R1957-01, R2449-LEN-05, R2449-RC-03
+ * Proves: R1939-STAT-01, R1939-STAT-02, R1939-STAT-04, R1939-LIST-01, R1939-LIST-02,
+ * R1939-LIST-04, R1939-LIST-05, R1939-DELE-01, R1939-DELE-02, R1939-DELE-03, R1939-DELE-04,
+ * R1939-RSET-01, R1939-RSET-02, R1939-UIDL-01, R1939-UIDL-02, R1939-NOOP-01, R1939-GEN-03,
+ * R1939-GEN-14, R1939-GEN-15, R1939-GEN-21, R1939-SIZE-06, R1939-QUIT-01, R1939-QUIT-03, R1957-01,
+ * R2449-LEN-05, R2449-RC-03
  */
 #include "bench.h"
 #include "model.h"
@@ -11,7 +13,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { STEPS = 100000, INPUTS = 100000, BODIES = 20000, PER_SESSION = 400, CAP = 1 << 20, MAIL_N = 23, BODY_MAX = 40 };
+enum {
+    STEPS = 100000,
+    INPUTS = 100000,
+    BODIES = 20000,
+    PER_SESSION = 400,
+    CAP = 1 << 20,
+    MAIL_N = 23,
+    BODY_MAX = 40
+};
 
 static uint64_t seed;
 
@@ -21,7 +31,7 @@ static size_t dice(size_t n)
     return (size_t)(seed >> 33) % n;
 }
 
-/* --- marks and listings ------------------------------------------------------------------------------------ */
+/* --- marks and listings ------ */
 
 struct model {
     uint64_t size[MAIL_N + 1];
@@ -59,7 +69,8 @@ static void list_all(const struct model *m, bool uidl, struct buf *want)
     if (uidl)
         say(want, "+OK unique-ids follow\r\n");
     else
-        say(want, n == 1 ? "+OK %u message (%llu octets)\r\n" : "+OK %u messages (%llu octets)\r\n", n, octets);
+        say(want, n == 1 ? "+OK %u message (%llu octets)\r\n" : "+OK %u messages (%llu octets)\r\n",
+            n, octets);
     for (unsigned i = 1; i <= MAIL_N; i++) {
         if (m->gone[i])
             continue;
@@ -170,7 +181,7 @@ static void test_marks(void **state)
         session(PER_SESSION, done % 3 != 0);
 }
 
-/* --- bodies ------------------------------------------------------------------------------------------------ */
+/* --- bodies ------ */
 
 static size_t random_body(uint8_t *dst)
 {
@@ -189,17 +200,20 @@ static void check_body(struct bench *b, uint32_t i, struct span stored)
     char command[40];
 
     want.n = 0;
-    say(&want, "+OK %u %llu\r\n+OK %llu octets\r\n", i, (unsigned long long)size, (unsigned long long)size);
+    say(&want, "+OK %u %llu\r\n+OK %llu octets\r\n", i, (unsigned long long)size,
+        (unsigned long long)size);
     model_wire(&want, stored, MODEL_ALL);
     say(&want, ".\r\n+OK top of the message follows\r\n");
     model_wire(&want, stored, lines);
     say(&want, ".\r\n");
-    snprintf(command, sizeof command, "LIST %u\r\nRETR %u\r\nTOP %u %u\r\n", i, i, i, (unsigned)lines);
+    snprintf(command, sizeof command, "LIST %u\r\nRETR %u\r\nTOP %u %u\r\n", i, i, i,
+             (unsigned)lines);
     assert_true(span_eq(ask_span(b, span_str(command)), buf_span(&want)));
     buf_free(&want);
 }
 
-/* Invariant I1 through the whole engine: what LIST says is what RETR sends, for random octets and rooms. */
+/* Invariant I1 through the whole engine: what LIST says is what RETR sends, for random octets and
+ * rooms. */
 static void test_bodies(void **state)
 {
     enum { BOX = 64 };
@@ -224,14 +238,49 @@ static void test_bodies(void **state)
     }
 }
 
-/* --- anything ---------------------------------------------------------------------------------------------- */
+/* --- anything ------ */
 
 static const char *const sane[] = {
-    "USER bob", "PASS secret", "USER alice", "PASS wrong", "CAPA", "STAT", "LIST", "LIST 2", "UIDL", "UIDL 3", "RETR 1",
-    "RETR 2", "RETR 12", "TOP 2 1", "TOP 15 0", "DELE 2", "DELE 5", "NOOP", "RSET", "UTF8", "LANG", "LANG de", "LANG *",
-    "LANG en", "AUTH", "AUTH PLAIN", "AUTH PLAIN AGJvYgBzZWNyZXQ=", "AUTH LOGIN", "Ym9i", "c2VjcmV0", "*", "=", "",
-    "AUTH SCRAM-SHA-1 biwsbj11c2VyLHI9ZnlrbytkMmxiYkZnT05Sdjlxa3hkYXdM", "APOP bob 0123456789abcdef0123456789abcdef",
-    "STLS", "QUIT", "GET / HTTP/1.0", "RETR 4294967297", "TOP 1 18446744073709551617",
+    "USER bob",
+    "PASS secret",
+    "USER alice",
+    "PASS wrong",
+    "CAPA",
+    "STAT",
+    "LIST",
+    "LIST 2",
+    "UIDL",
+    "UIDL 3",
+    "RETR 1",
+    "RETR 2",
+    "RETR 12",
+    "TOP 2 1",
+    "TOP 15 0",
+    "DELE 2",
+    "DELE 5",
+    "NOOP",
+    "RSET",
+    "UTF8",
+    "LANG",
+    "LANG de",
+    "LANG *",
+    "LANG en",
+    "AUTH",
+    "AUTH PLAIN",
+    "AUTH PLAIN AGJvYgBzZWNyZXQ=",
+    "AUTH LOGIN",
+    "Ym9i",
+    "c2VjcmV0",
+    "*",
+    "=",
+    "",
+    "AUTH SCRAM-SHA-1 biwsbj11c2VyLHI9ZnlrbytkMmxiYkZnT05Sdjlxa3hkYXdM",
+    "APOP bob 0123456789abcdef0123456789abcdef",
+    "STLS",
+    "QUIT",
+    "GET / HTTP/1.0",
+    "RETR 4294967297",
+    "TOP 1 18446744073709551617",
 };
 enum { SANE_N = sizeof sane / sizeof *sane, LINE_ROOM = 3000 };
 
@@ -251,9 +300,7 @@ static size_t mutate(uint8_t *line, size_t n)
             if (n)
                 line[n] = line[dice(n)], n++;
             break;
-        case 3:
-            line[n++] = ' ';
-            break;
+        case 3: line[n++] = ' '; break;
         default:
             if (n)
                 line[dice(n)] ^= 0x20;
@@ -290,12 +337,14 @@ static void check_status(struct span line, bool ascii)
     line.n--;
     if (line.p[0] == '+' && line.p[1] == ' ')
         return; /* a challenge */
-    assert_true((line.n > 4 && memcmp(line.p, "+OK ", 4) == 0) || (line.n > 5 && memcmp(line.p, "-ERR ", 5) == 0));
+    assert_true((line.n > 4 && memcmp(line.p, "+OK ", 4) == 0) ||
+                (line.n > 5 && memcmp(line.p, "-ERR ", 5) == 0));
     for (size_t i = 0; i < line.n; i++)
         assert_true(line.p[i] >= 0x20 && line.p[i] != 0x7f && (!ascii || line.p[i] < 0x7f));
 }
 
-/* Exactly one reply: a status line alone, or +OK with a body that ends with the first line that is a dot. */
+/* Exactly one reply: a status line alone, or +OK with a body that ends with the first line that is
+ * a dot. */
 static void check_reply(struct span got, bool ascii)
 {
     struct span status = span_until(&got, '\n'), line;
@@ -315,14 +364,18 @@ static void check_reply(struct span got, bool ascii)
 static struct bench *random_bench(void)
 {
     static const char *const headers[] = {
-        "mailbox: all\ntls: stls", "mailbox: all\ntls: strict\nconf: mail.legacy_utf8=reject",
+        "mailbox: all\ntls: stls",
+        "mailbox: all\ntls: strict\nconf: mail.legacy_utf8=reject",
         "mailbox: all\ntls: implicit\nconf: mail.legacy_utf8=surrogate auth.apop=yes",
-        "tls: none\nconf: mail.expire=0 pop3.top_adds_eoh=yes pop3.nul_as_80=yes auth.utf8_user=no", "mailbox: empty",
-        "tls: needs", "tls: broken\nmailbox: F08 F19",
+        "tls: none\nconf: mail.expire=0 pop3.top_adds_eoh=yes pop3.nul_as_80=yes auth.utf8_user=no",
+        "mailbox: empty",
+        "tls: needs",
+        "tls: broken\nmailbox: F08 F19",
     };
     struct bench *b = bench_set(headers[dice(sizeof headers / sizeof *headers)]);
 
-    b->sim->style = (struct sim_style){ (uint32_t)dice(1000), dice(3) ? dice(2000) : 0, dice(3) ? dice(9000) : 0 };
+    b->sim->style = (struct sim_style){ (uint32_t)dice(1000), dice(3) ? dice(2000) : 0,
+                                        dice(3) ? dice(9000) : 0 };
     if (dice(2))
         b->sim->conf.bad_auth = b->sim->conf.bad_trans = b->sim->conf.login_tries = 1000;
     bench_start(b);

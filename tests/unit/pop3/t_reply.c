@@ -1,7 +1,9 @@
-/* t_reply.c - the encoder of status lines, the texts of all languages, the matching of language ranges.
+/* t_reply.c - the encoder of status lines, the texts of all languages, the matching of language
+ * ranges.
  *
- * Proves: R1939-GEN-03, R1939-GEN-15, R1939-GEN-16, R1957-01, R2449-LEN-05, R2449-TAG-04, R2449-RC-01, R2449-RC-03,
- * R2449-GRAM-03, R6856-LANG-03, R6856-LANG-04, R6856-LANG-05, R6856-LANG-06
+ * Proves: R1939-GEN-03, R1939-GEN-15, R1939-GEN-16, R1957-01, R2449-LEN-05, R2449-TAG-04,
+ * R2449-RC-01, R2449-RC-03, R2449-GRAM-03, R6856-LANG-03, R6856-LANG-04, R6856-LANG-05,
+ * R6856-LANG-06
  */
 #include "pop3/reply.h"
 #include "pop3/text.h"
@@ -27,7 +29,10 @@ static bool is_utf8(const char *text)
     const uint8_t *p = (const uint8_t *)text;
 
     while (*p) {
-        unsigned more = *p < 0x80 ? 0 : *p >= 0xc2 && *p < 0xe0 ? 1 : *p >= 0xe0 && *p < 0xf0 ? 2 : 9;
+        unsigned more = *p < 0x80               ? 0
+                      : *p >= 0xc2 && *p < 0xe0 ? 1
+                      : *p >= 0xe0 && *p < 0xf0 ? 2
+                                                : 9;
 
         if (more == 9 || *p < 0x20 || *p == 0x7f)
             return false;
@@ -43,7 +48,8 @@ static void test_texts(void **state)
     (void)state;
     for (unsigned id = 0; id < TEXT_N; id++)
         for (unsigned lang = 0; lang < LANG_N; lang++) {
-            const char *text = text_get((enum lang)lang, (enum text_id)id), *en = text_get(LANG_EN, (enum text_id)id);
+            const char *text = text_get((enum lang)lang, (enum text_id)id),
+                       *en = text_get(LANG_EN, (enum text_id)id);
 
             assert_non_null(text);
             assert_true(text[0] && text[0] != '[' && text[0] != ' ' && strlen(text) < 200);
@@ -75,8 +81,11 @@ static void test_every_reply(void **state)
         for (unsigned lang = 0; lang < LANG_N; lang++)
             for (unsigned code = 0; code < RC_N; code++)
                 for (unsigned ok = 0; ok < 2; ok++) {
-                    struct reply r = { .verdict = ok ? REPLY_OK : REPLY_ERR, .code = (enum resp_code)code,
-                                       .text = (enum text_id)id, .n = { UINT64_MAX, UINT64_MAX }, .arg = arg };
+                    struct reply r = { .verdict = ok ? REPLY_OK : REPLY_ERR,
+                                       .code = (enum resp_code)code,
+                                       .text = (enum text_id)id,
+                                       .n = { UINT64_MAX, UINT64_MAX },
+                                       .arg = arg };
                     size_t n = reply_encode(&r, (enum lang)lang, line), head = ok ? 4 : 5;
 
                     assert_true(n > head + 2 && n <= LIMIT_REPLY_LINE);
@@ -159,7 +168,8 @@ static void test_languages(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < TEXT_LANGS_N; i++) {
-        assert_true(text_langs[i].lang < LANG_N && text_langs[i].tag[0] && is_utf8(text_langs[i].name));
+        assert_true(text_langs[i].lang < LANG_N && text_langs[i].tag[0] &&
+                    is_utf8(text_langs[i].name));
         assert_ptr_equal(text_lang_find(span_str(text_langs[i].tag), NULL), &text_langs[i]);
     }
 }
@@ -167,8 +177,9 @@ static void test_languages(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_texts), cmocka_unit_test(test_english_is_ascii), cmocka_unit_test(test_every_reply),
-        cmocka_unit_test(test_forms), cmocka_unit_test(test_ranges),           cmocka_unit_test(test_languages),
+        cmocka_unit_test(test_texts),       cmocka_unit_test(test_english_is_ascii),
+        cmocka_unit_test(test_every_reply), cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_ranges),      cmocka_unit_test(test_languages),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
