@@ -22,6 +22,10 @@ bool num_all_saturating(struct span in, uint64_t *out);
 /* Writes v in decimal at dst (at least 20 octets) and returns the number of octets written. */
 size_t num_put_u64(uint8_t *dst, uint64_t v);
 
+/* Little-endian integers of 1..8 octets: formats on disk and between processes. */
+void le_put(uint8_t *dst, uint64_t v, unsigned octets);
+uint64_t le_get(const uint8_t *src, unsigned octets);
+
 /* Two hexadecimal digits per byte, lower case; dst holds 2 * s.n octets. */
 void hex_put(uint8_t *dst, struct span s);
 

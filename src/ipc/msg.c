@@ -7,6 +7,8 @@
  */
 #include "ipc/msg.h"
 
+#include "base/num.h"
+
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -124,21 +126,6 @@ void msg_init(struct msg *m, enum msg_type type, uint64_t sid)
         m->fds[i] = -1;
 }
 
-static void put_le(uint8_t *dst, uint64_t v, unsigned octets)
-{
-    for (unsigned i = 0; i < octets; i++)
-        dst[i] = (uint8_t)(v >> (8 * i));
-}
-
-static uint64_t get_le(const uint8_t *src, unsigned octets)
-{
-    uint64_t v = 0;
-
-    for (unsigned i = 0; i < octets; i++)
-        v |= (uint64_t)src[i] << (8 * i);
-    return v;
-}
-
 static unsigned fixed_octets(enum kind kind)
 {
     switch (kind) {
@@ -176,14 +163,14 @@ static size_t put_field(const struct field_row *f, const struct msg *m, uint8_t 
         break;
     case K_U32:
         memcpy(&u32, at, sizeof u32);
-        put_le(dst, u32, 4);
+        le_put(dst, u32, 4);
         break;
     case K_U64:
         memcpy(&u64, at, sizeof u64);
-        put_le(dst, u64, 8);
+        le_put(dst, u64, 8);
         break;
     default:
-        put_le(dst, s.n, 4);
+        le_put(dst, s.n, 4);
         if (s.n)
             memcpy(dst + 4, s.p, s.n);
     }
@@ -204,7 +191,7 @@ size_t msg_encode(const struct msg *m, uint8_t *dst, size_t room)
     dst[1] = (uint8_t)m->type;
     dst[2] = (uint8_t)m->nfds;
     dst[3] = 0;
-    put_le(dst + 4, m->sid, 8);
+    le_put(dst + 4, m->sid, 8);
     for (const struct field_row *f = row->fields; f < row->fields + ROW_FIELDS && f->kind; f++) {
         size_t took = put_field(f, m, dst + n, room - n);
 
@@ -234,15 +221,15 @@ static bool get_field(const struct field_row *f, struct span *in, struct msg *m)
         memcpy(at, src, n);
         return true;
     case K_U32:
-        u32 = (uint32_t)get_le(src, 4);
+        u32 = (uint32_t)le_get(src, 4);
         memcpy(at, &u32, sizeof u32);
         return true;
     case K_U64:
-        u64 = get_le(src, 8);
+        u64 = le_get(src, 8);
         memcpy(at, &u64, sizeof u64);
         return true;
     default:
-        s.n = (size_t)get_le(src, 4);
+        s.n = (size_t)le_get(src, 4);
         if (s.n > f->cap || s.n > in->n)
             return false;
         s.p = span_take(in, s.n).p;
@@ -261,7 +248,7 @@ bool msg_decode(struct span packet, struct msg *m)
     row = &rows[head[1]];
     if (!row->name || head[2] > row->max_fds)
         return false;
-    msg_init(m, (enum msg_type)head[1], get_le(head + 4, 8));
+    msg_init(m, (enum msg_type)head[1], le_get(head + 4, 8));
     span_take(&packet, HEAD);
     for (const struct field_row *f = row->fields; f < row->fields + ROW_FIELDS && f->kind; f++)
         if (!get_field(f, &packet, m))

@@ -9,6 +9,8 @@
  */
 #include "store/index.h"
 
+#include "base/num.h"
+
 #include "base/buf.h"
 #include "base/sys.h"
 #include "pop3/uid.h"
@@ -17,21 +19,6 @@
 
 enum { WINDOW_RECORDS = 256, WINDOW_STRINGS = 32768 };
 enum { RECORDS_AT = INDEX_HEADER_OCTETS, STRINGS_IN_WINDOW = WINDOW_RECORDS * INDEX_RECORD_OCTETS };
-
-static void put(uint8_t *dst, uint64_t v, unsigned octets)
-{
-    for (unsigned i = 0; i < octets; i++)
-        dst[i] = (uint8_t)(v >> (8 * i));
-}
-
-static uint64_t get(const uint8_t *src, unsigned octets)
-{
-    uint64_t v = 0;
-
-    for (unsigned i = 0; i < octets; i++)
-        v |= (uint64_t)src[i] << (8 * i);
-    return v;
-}
 
 static bool all_zero(const uint8_t *p, size_t n)
 {
@@ -84,32 +71,32 @@ void index_put_header(uint8_t dst[INDEX_HEADER_OCTETS], const struct index_heade
 {
     memset(dst, 0, INDEX_HEADER_OCTETS);
     memcpy(dst, INDEX_MAGIC, 8);
-    put(dst + 8, INDEX_VERSION, 4);
-    put(dst + 12, h->count, 4);
-    put(dst + 16, h->octets, 8);
-    put(dst + 24, h->legacy_octets, 8);
-    put(dst + 32, h->strings_octets, 8);
-    put(dst + 40, (uint64_t)h->new_mtime_ns, 8);
-    put(dst + 48, (uint64_t)h->cur_mtime_ns, 8);
-    put(dst + 56, h->checksum, 8);
-    put(dst + 64, h->legacy, 4);
+    le_put(dst + 8, INDEX_VERSION, 4);
+    le_put(dst + 12, h->count, 4);
+    le_put(dst + 16, h->octets, 8);
+    le_put(dst + 24, h->legacy_octets, 8);
+    le_put(dst + 32, h->strings_octets, 8);
+    le_put(dst + 40, (uint64_t)h->new_mtime_ns, 8);
+    le_put(dst + 48, (uint64_t)h->cur_mtime_ns, 8);
+    le_put(dst + 56, h->checksum, 8);
+    le_put(dst + 64, h->legacy, 4);
 }
 
 bool index_get_header(const uint8_t src[INDEX_HEADER_OCTETS], uint64_t total_octets, struct index_header *h)
 {
     uint64_t fixed;
 
-    if (memcmp(src, INDEX_MAGIC, 8) != 0 || get(src + 8, 4) != INDEX_VERSION || get(src + 64, 4) > 1 ||
+    if (memcmp(src, INDEX_MAGIC, 8) != 0 || le_get(src + 8, 4) != INDEX_VERSION || le_get(src + 64, 4) > 1 ||
         !all_zero(src + 68, INDEX_HEADER_OCTETS - 68))
         return false;
-    h->count = (uint32_t)get(src + 12, 4);
-    h->octets = get(src + 16, 8);
-    h->legacy_octets = get(src + 24, 8);
-    h->strings_octets = get(src + 32, 8);
-    h->new_mtime_ns = (int64_t)get(src + 40, 8);
-    h->cur_mtime_ns = (int64_t)get(src + 48, 8);
-    h->checksum = get(src + 56, 8);
-    h->legacy = get(src + 64, 4) == 1;
+    h->count = (uint32_t)le_get(src + 12, 4);
+    h->octets = le_get(src + 16, 8);
+    h->legacy_octets = le_get(src + 24, 8);
+    h->strings_octets = le_get(src + 32, 8);
+    h->new_mtime_ns = (int64_t)le_get(src + 40, 8);
+    h->cur_mtime_ns = (int64_t)le_get(src + 48, 8);
+    h->checksum = le_get(src + 56, 8);
+    h->legacy = le_get(src + 64, 4) == 1;
     fixed = strings_at(h);
     return h->count <= INDEX_MAX_COUNT && h->octets <= INT64_MAX && h->legacy_octets <= INT64_MAX &&
            total_octets >= fixed && total_octets - fixed == h->strings_octets && h->strings_octets <= UINT32_MAX;
@@ -118,26 +105,26 @@ bool index_get_header(const uint8_t src[INDEX_HEADER_OCTETS], uint64_t total_oct
 void index_put_record(uint8_t dst[INDEX_RECORD_OCTETS], const struct index_record *r)
 {
     memset(dst, 0, INDEX_RECORD_OCTETS);
-    put(dst, r->octets, 8);
-    put(dst + 8, r->legacy_octets, 8);
-    put(dst + 16, r->file_size, 8);
-    put(dst + 24, (uint64_t)r->mtime_ns, 8);
-    put(dst + 32, r->string_offset, 4);
-    put(dst + 36, r->uid_octets, 2);
-    put(dst + 38, r->name_octets, 2);
-    put(dst + 40, r->flags, 2);
+    le_put(dst, r->octets, 8);
+    le_put(dst + 8, r->legacy_octets, 8);
+    le_put(dst + 16, r->file_size, 8);
+    le_put(dst + 24, (uint64_t)r->mtime_ns, 8);
+    le_put(dst + 32, r->string_offset, 4);
+    le_put(dst + 36, r->uid_octets, 2);
+    le_put(dst + 38, r->name_octets, 2);
+    le_put(dst + 40, r->flags, 2);
 }
 
 bool index_get_record(const uint8_t src[INDEX_RECORD_OCTETS], const struct index_header *h, struct index_record *r)
 {
-    r->octets = get(src, 8);
-    r->legacy_octets = get(src + 8, 8);
-    r->file_size = get(src + 16, 8);
-    r->mtime_ns = (int64_t)get(src + 24, 8);
-    r->string_offset = (uint32_t)get(src + 32, 4);
-    r->uid_octets = (uint16_t)get(src + 36, 2);
-    r->name_octets = (uint16_t)get(src + 38, 2);
-    r->flags = (uint16_t)get(src + 40, 2);
+    r->octets = le_get(src, 8);
+    r->legacy_octets = le_get(src + 8, 8);
+    r->file_size = le_get(src + 16, 8);
+    r->mtime_ns = (int64_t)le_get(src + 24, 8);
+    r->string_offset = (uint32_t)le_get(src + 32, 4);
+    r->uid_octets = (uint16_t)le_get(src + 36, 2);
+    r->name_octets = (uint16_t)le_get(src + 38, 2);
+    r->flags = (uint16_t)le_get(src + 40, 2);
     return r->octets <= h->octets && r->legacy_octets <= h->legacy_octets && r->uid_octets >= 1 &&
            r->uid_octets <= INDEX_MAX_UID && r->name_octets <= INDEX_MAX_NAME &&
            (uint64_t)r->string_offset + r->uid_octets + r->name_octets <= h->strings_octets &&

@@ -5,6 +5,8 @@
  */
 #include "store/mdcommit.h"
 
+#include "base/num.h"
+
 #include "base/log.h"
 #include "base/sys.h"
 #include "store/blockio.h"
@@ -14,21 +16,6 @@
 
 #define MAGIC "RESTCMT1"
 enum { VERSION = 1, HEADER = 40, FIXED = 18 };
-
-static void put(uint8_t *dst, uint64_t v, unsigned octets)
-{
-    for (unsigned i = 0; i < octets; i++)
-        dst[i] = (uint8_t)(v >> (8 * i));
-}
-
-static uint64_t get(const uint8_t *src, unsigned octets)
-{
-    uint64_t v = 0;
-
-    for (unsigned i = 0; i < octets; i++)
-        v |= (uint64_t)src[i] << (8 * i);
-    return v;
-}
 
 static bool is_marked(const struct md_victims *v, uint32_t i)
 {
@@ -57,9 +44,9 @@ static bool put_records(struct block_writer *w, const struct md_victims *v, uint
             errno = EIO;
             return false;
         }
-        put(fixed, seen.size, 8);
-        put(fixed + 8, (uint64_t)seen.mtime_ns, 8);
-        put(fixed + 16, seen.name.n + 4, 2);
+        le_put(fixed, seen.size, 8);
+        le_put(fixed + 8, (uint64_t)seen.mtime_ns, 8);
+        le_put(fixed + 16, seen.name.n + 4, 2);
         block_put(w, span_of(fixed, sizeof fixed));
         block_put(w, span_str(mddir_sub_name(seen.sub)));
         block_put(w, span_str("/"));
@@ -87,10 +74,10 @@ static bool fill_journal(int fd, const struct md_victims *v, bool durable)
     if (!got || !written)
         return false;
     memcpy(header, MAGIC, 8);
-    put(header + 8, VERSION, 4);
-    put(header + 12, count_marked(v), 4);
-    put(header + 16, octets, 8);
-    put(header + 24, checksum_end(&w.sum), 8);
+    le_put(header + 8, VERSION, 4);
+    le_put(header + 12, count_marked(v), 4);
+    le_put(header + 16, octets, 8);
+    le_put(header + 24, checksum_end(&w.sum), 8);
     return sys->pwrite(fd, header, sizeof header, 0) == (ssize_t)sizeof header &&
            (!durable || sys->fsync(fd) == 0);
 }
@@ -176,9 +163,9 @@ static bool next_record(void *ctx, uint32_t i, struct md_seen *seen)
     p->bad = true;
     if (!block_take(&p->r, FIXED, &s))
         return false;
-    seen->size = get(s.p, 8);
-    seen->mtime_ns = (int64_t)get(s.p + 8, 8);
-    n = (uint16_t)get(s.p + 16, 2);
+    seen->size = le_get(s.p, 8);
+    seen->mtime_ns = (int64_t)le_get(s.p + 8, 8);
+    n = (uint16_t)le_get(s.p + 16, 2);
     if (n > INDEX_MAX_NAME || !block_take(&p->r, n, &s) || !md_split(s, seen))
         return false;
     p->bad = false;
@@ -195,12 +182,12 @@ static bool check_journal(int fd, uint64_t octets, uint32_t *count)
     bool ok;
 
     if (octets < HEADER || !sys_pread_all(fd, header, sizeof header, 0) || memcmp(header, MAGIC, 8) ||
-        get(header + 8, 4) != VERSION || get(header + 16, 8) != octets - HEADER || get(header + 32, 8) != 0)
+        le_get(header + 8, 4) != VERSION || le_get(header + 16, 8) != octets - HEADER || le_get(header + 32, 8) != 0)
         return false;
-    *count = (uint32_t)get(header + 12, 4);
+    *count = (uint32_t)le_get(header + 12, 4);
     block_reader_open(&p.r, fd, HEADER, octets);
     checksum_init(&sum);
-    ok = block_sum(&p.r, &sum) && checksum_end(&sum) == get(header + 24, 8);
+    ok = block_sum(&p.r, &sum) && checksum_end(&sum) == le_get(header + 24, 8);
     block_reader_close(&p.r);
     if (!ok)
         return false;

@@ -284,3 +284,19 @@ int in_child(int (*fn)(void *ctx), void *ctx)
     assert_int_equal(waitpid(pid, &status, 0), pid);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
+
+int box_start(void **state)
+{
+    static struct box box;
+
+    events_quiet();
+    box_new(&box);
+    *state = &box;
+    return 0;
+}
+
+int box_stop(void **state)
+{
+    box_free(*state);
+    return 0;
+}

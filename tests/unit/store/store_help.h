@@ -58,6 +58,10 @@ enum { FIXTURES = 23 };
 void fixtures_make(struct fixture f[FIXTURES]);
 void fixtures_free(struct fixture f[FIXTURES]);
 
+/* Setup and teardown of a test: *state is a fresh box, events are quiet. */
+int box_start(void **state);
+int box_stop(void **state);
+
 /* Events go to a place where they can be counted; nothing is printed. */
 void events_quiet(void);
 unsigned events_named(const char *name);

@@ -18,22 +18,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int start(void **state)
-{
-    static struct box box;
-
-    events_quiet();
-    box_new(&box);
-    *state = &box;
-    return 0;
-}
-
-static int stop(void **state)
-{
-    box_free(*state);
-    return 0;
-}
-
 static int source(struct span content)
 {
     int fd = memfd_create("message", MFD_CLOEXEC);
@@ -279,7 +263,7 @@ static void many_at_once(void **state)
     assert_int_equal(box_files(box, "tmp"), 0);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
+#define T(f) cmocka_unit_test_setup_teardown(f, box_start, box_stop)
 
 int main(void)
 {

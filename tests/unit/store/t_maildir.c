@@ -15,22 +15,6 @@
 #include <time.h>
 #include <unistd.h>
 
-static int start(void **state)
-{
-    static struct box box;
-
-    events_quiet();
-    box_new(&box);
-    *state = &box;
-    return 0;
-}
-
-static int stop(void **state)
-{
-    box_free(*state);
-    return 0;
-}
-
 static void made_when_missing(void **state)
 {
     struct box *box = *state;
@@ -489,7 +473,7 @@ static void surrogate_sizes_when_needed(void **state)
     fixtures_free(f);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
+#define T(f) cmocka_unit_test_setup_teardown(f, box_start, box_stop)
 
 int main(void)
 {

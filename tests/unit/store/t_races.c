@@ -17,22 +17,6 @@
 
 enum { MESSAGES = 60, LOGINS = 300 };
 
-static int start(void **state)
-{
-    static struct box box;
-
-    events_quiet();
-    box_new(&box);
-    *state = &box;
-    return 0;
-}
-
-static int stop(void **state)
-{
-    box_free(*state);
-    return 0;
-}
-
 /* new/i → cur/i:2, → cur/i:2,S → … the flags go round and round, as fast as they can. */
 static void move_for_ever(const struct box *box)
 {
@@ -249,7 +233,7 @@ static void moved_before_each_call(void **state)
     }
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
+#define T(f) cmocka_unit_test_setup_teardown(f, box_start, box_stop)
 
 int main(void)
 {

@@ -11,22 +11,6 @@
 
 #include <unistd.h>
 
-static int start(void **state)
-{
-    static struct box box;
-
-    events_quiet();
-    box_new(&box);
-    *state = &box;
-    return 0;
-}
-
-static int stop(void **state)
-{
-    box_free(*state);
-    return 0;
-}
-
 static void append(const struct box *box, const char *base, const char *uid)
 {
     struct uid_pair pair = { span_str(base), span_str(uid) };
@@ -174,7 +158,7 @@ static void hashes_are_fixed(void **state)
     assert_memory_not_equal(uid, other, sizeof uid);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
+#define T(f) cmocka_unit_test_setup_teardown(f, box_start, box_stop)
 
 int main(void)
 {
