@@ -28,7 +28,8 @@ bool listener_free(const struct net_addr *a, struct err *e)
     rc = bind(fd, (struct sockaddr *)&ss, n);
     code = errno;
     close(fd);
-    return rc == 0 || err_set(e, FAULT_PERM, "listen on %s port %u: %s", text, a->port, strerror(code));
+    return rc == 0 || err_set(e, code == EADDRINUSE ? FAULT_IN_USE : FAULT_PERM, "listen on %s port %u: %s", text,
+                              a->port, strerror(code));
 }
 
 int listener_open(const struct net_addr *a, int backlog, struct err *e)

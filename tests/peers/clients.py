@@ -64,9 +64,7 @@ class Job:
             for path in (self.folder, *self.folder.rglob("*")):
                 os.chown(path, NOBODY, NOBODY)
 
-    def run(
-        self, argv: list[str], as_root: bool = False, seconds: float = 50
-    ) -> subprocess.CompletedProcess:
+    def run(self, argv: list[str], as_root: bool = False) -> subprocess.CompletedProcess:
         env = {"HOME": str(self.folder), "LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]} | self.env
         who = {}
         if ROOT and not as_root:
@@ -78,7 +76,7 @@ class Job:
             capture_output=True,
             env=env,
             cwd=self.folder,
-            timeout=seconds,
+            timeout=50,
             **who,
         )
         assert done.returncode == 0, (
@@ -236,16 +234,7 @@ class Getmail(Client):
             f"[options]\nread_all = true\ndelete = {str(job.delete).lower()}\nreceived = false\n"
             f"delivered_to = false\nverbose = 0\n",
         )
-        argv = [need("getmail"), "--getmaildir", str(job.folder), "--rcfile", "getmailrc"]
-        for last in (False, False, True):
-            try:
-                job.run(argv, seconds=15)
-                break
-            except subprocess.TimeoutExpired:
-                if last:
-                    raise
-                shutil.rmtree(box)
-                job.maildir()
+        job.run([need("getmail"), "--getmaildir", str(job.folder), "--rcfile", "getmailrc"])
         return read_maildir(box)
 
     modes = ("tls", "plain")

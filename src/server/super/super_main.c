@@ -279,7 +279,7 @@ static int serve(struct conf *conf)
     s->loop = uv_default_loop();
     if (!prepare(s, conf, &e)) {
         fprintf(stderr, "restanted: %s\n", e.text);
-        return e.fault == FAULT_PERM ? EX_NOPERM : EX_TEMPFAIL;
+        return e.fault == FAULT_PERM ? EX_NOPERM : e.fault == FAULT_IN_USE ? EX_UNAVAILABLE : EX_TEMPFAIL;
     }
     watch_signals(s);
     if (!super_start(s, &e)) {
