@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import socket
+import struct
 import time
 
 import pytest
@@ -305,3 +306,38 @@ def test_timestamps_never_repeat(own_server):
                 seen.add(m[0])
                 total += 1
     assert len(seen) == total
+
+
+def test_reset_while_output_waits(own_server):
+    """A client that never reads and then resets: the front notices at once and does not spin on it."""
+    s = own_server(conf={"workers.fronts": 1})
+    s.start()
+    sock = socket.create_connection(s.address("plain"))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.settimeout(2)
+    try:
+        while True:
+            sock.sendall(b"CAPA\r\n" * 2000)
+    except (TimeoutError, OSError):
+        pass  # both directions are full now
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+    s.wait_event("session", seconds=10)
+    with s.wire() as w:
+        w.ok("QUIT")
+
+
+@pytest.mark.proves("R1939-QUIT-05")
+def test_quit_behind_an_unread_message(account):
+    """RETR, DELE and QUIT in one piece, then a reset without reading: the lines that arrived are carried out."""
+    big = b"Subject: big\n\n" + b"x" * 70 + b"\n" * 1
+    box = account([big * 40000, b"Subject: stays\n\ny\n"])
+    w = box.login()
+    w.send(b"RETR 1\r\nDELE 1\r\nQUIT\r\n")
+    time.sleep(0.3)
+    w.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    w.sock.close()
+    deadline = time.monotonic() + 10
+    while len(box.drop) != 1 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(box.drop) == 1
