@@ -2,7 +2,7 @@
  * Does not know: what a valid configuration is (server/conf).
  */
 #include "admin/ctl.h"
-#include "admin/text.h"
+#include "base/text.h"
 #include "server/conf/conf_check.h"
 
 #include <stdio.h>

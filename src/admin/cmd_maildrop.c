@@ -4,7 +4,7 @@
  * Does not know: maildrop formats (store/store.h).
  */
 #include "admin/header.h"
-#include "admin/text.h"
+#include "base/text.h"
 #include "admin/view.h"
 #include "base/num.h"
 

@@ -3,7 +3,7 @@
  */
 #include "admin/ctl.h"
 #include "admin/secret_input.h"
-#include "admin/text.h"
+#include "base/text.h"
 #include "auth/password.h"
 #include "auth/users.h"
 #include "base/num.h"

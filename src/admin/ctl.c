@@ -1,7 +1,7 @@
 /* ctl.c - what the commands of restantectl share: see ctl.h. */
 #include "admin/ctl.h"
 
-#include "admin/text.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <stdarg.h>

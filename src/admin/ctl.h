@@ -6,7 +6,7 @@
 #ifndef RESTANTE_ADMIN_CTL_H
 #define RESTANTE_ADMIN_CTL_H
 
-#include "admin/args.h"
+#include "base/args.h"
 #include "server/conf.h"
 
 #include <sysexits.h>

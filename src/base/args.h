@@ -1,8 +1,8 @@
 /* args.h - command lines: options by table, words in order.
  * Does not know: what commands exist, what options mean.
  */
-#ifndef RESTANTE_ADMIN_ARGS_H
-#define RESTANTE_ADMIN_ARGS_H
+#ifndef RESTANTE_BASE_ARGS_H
+#define RESTANTE_BASE_ARGS_H
 
 #include "base/buf.h"
 #include "base/err.h"

@@ -1,5 +1,5 @@
 /* text.c - text for people and programs: see text.h. Pure but for memory. */
-#include "admin/text.h"
+#include "base/text.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 /* args.c - command lines by table: see args.h. Pure. */
-#include "admin/args.h"
+#include "base/args.h"
 
 #include <stdio.h>
 

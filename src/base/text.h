@@ -1,8 +1,8 @@
 /* text.h - text for people and programs: terminals, tables, JSON.
  * Does not know: what is shown.
  */
-#ifndef RESTANTE_ADMIN_TEXT_H
-#define RESTANTE_ADMIN_TEXT_H
+#ifndef RESTANTE_BASE_TEXT_H
+#define RESTANTE_BASE_TEXT_H
 
 #include "base/buf.h"
 
