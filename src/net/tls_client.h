@@ -27,7 +27,7 @@ struct tls_client_conf {
     struct span cert_pem, key_pem;/* client certificate for this account alone (R8314-C-09), or empty */
     const char *ciphers;          /* TLS 1.2 list; NULL = ours */
     bool tls13_only;
-    const uint8_t (*pins)[32];    /* SHA-256 of SubjectPublicKeyInfo; when given one must match, besides verify */
+    uint8_t (*pins)[32];          /* SHA-256 of SubjectPublicKeyInfo; when given one must match, besides verify */
     size_t npins;
 };
 

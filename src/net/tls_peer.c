@@ -17,7 +17,7 @@ size_t tls_binding_unique(SSL *ssl, uint8_t dst[TLS_BINDING_MAX])
     if (SSL_version(ssl) >= TLS1_3_VERSION || (resumed && SSL_get_extms_support(ssl) != 1))
         return 0;
     /* The first Finished message: the client's in a full handshake, the server's in a resumed one. */
-    if (resumed)
+    if (resumed == (SSL_is_server(ssl) == 1))
         return SSL_get_finished(ssl, dst, TLS_BINDING_MAX);
     return SSL_get_peer_finished(ssl, dst, TLS_BINDING_MAX);
 }

@@ -24,7 +24,7 @@ enum {
     DIALOG_LINE = 64 * 1024,      /* a status line; more is a fault (XCL-07) */
     DIALOG_CAPA_LINES = 1000,
     DIALOG_CAPA_LINE = 8 * 1024,
-    DIALOG_UID = 1024,            /* longer unique-ids are a fault of the message, told as DIALOG_UID with uid.n == 0 */
+    DIALOG_UID_MAX = 1024,        /* longer unique-ids are a fault of the message, told as DIALOG_UID with uid.n == 0 */
     DIALOG_MESSAGES = 4000000,    /* STAT may not name more */
     DIALOG_WINDOW_COMMANDS = 100, /* outstanding commands at most, and at most so many octets of them: */
     DIALOG_WINDOW_OCTETS = 16 * 1024,
@@ -74,6 +74,7 @@ struct dialog_conf {
     bool login_only;             /* stop at DIALOG_LOGGED_IN: no listing (probe) */
     bool no_login;               /* stop before login with DIALOG_READY: probe without credentials */
     bool want_uidl;              /* ask for UIDL (false: identity is by content) */
+    uint32_t top_lines;          /* lines of the body that ORDER_TOP asks for */
     uint64_t window_octets;      /* RETR outstanding: at most about so many octets of messages at a time */
 };
 

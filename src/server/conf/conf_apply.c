@@ -1,11 +1,13 @@
 /* conf_apply.c - from what stands in configuration files to a struct conf: types, ranges, names, duplicates.
  * Does not know: libconfuse (conf_file.c), what settings mean together (conf_check.c).
  */
-#include "server/conf/conf_items.h"
+#include "server/conf/conf_apply.h"
+
+#include "conf/conf_near.h"
 
 #include <stdio.h>
 
-enum { NAME_MAX_OCTETS = 64, LABEL_OCTETS = 160 };
+enum { LABEL_OCTETS = 160 };
 
 struct apply {
     struct conf *conf;
@@ -13,58 +15,17 @@ struct apply {
     bool open; /* a repeated section is being filled: its end has not come yet */
 };
 
-static size_t min3(size_t a, size_t b, size_t c)
-{
-    size_t m = a < b ? a : b;
-
-    return m < c ? m : c;
-}
-
-/* Edits (insert, remove, replace) between two names; long names are not near to anything. */
-static size_t distance(struct span a, struct span b)
-{
-    size_t row[NAME_MAX_OCTETS + 1];
-
-    if (a.n > NAME_MAX_OCTETS || b.n > NAME_MAX_OCTETS)
-        return SIZE_MAX;
-    for (size_t j = 0; j <= b.n; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= a.n; i++) {
-        size_t diagonal = row[0];
-
-        row[0] = i;
-        for (size_t j = 1; j <= b.n; j++) {
-            size_t above = row[j], differ = ascii_lower(a.p[i - 1]) != ascii_lower(b.p[j - 1]);
-
-            row[j] = min3(above + 1, row[j - 1] + 1, diagonal + differ);
-            diagonal = above;
-        }
-    }
-    return row[b.n];
-}
-
-static void closer(const char *name, const char *candidate, const char **best, size_t *distance_)
-{
-    size_t d = distance(span_str(name), span_str(candidate));
-
-    if (d < *distance_) {
-        *distance_ = d;
-        *best = candidate;
-    }
-}
-
 /* The nearest setting or section name, or NULL. */
 static const char *nearest(const char *section, const char *name)
 {
-    size_t n = strlen(name), limit = n < 5 ? 2 : n < 9 ? 3 : 4;
-    const char *best = NULL;
+    struct near near = near_begin(name);
 
     for (size_t i = 0; i < conf_rows_n; i++)
         if (strcmp(conf_rows[i].section, section) == 0)
-            closer(name, conf_rows[i].name, &best, &limit);
+            near_try(&near, conf_rows[i].name);
     for (size_t i = 1; i < conf_sections_n && *section == '\0'; i++)
-        closer(name, conf_sections[i].name, &best, &limit);
-    return best;
+        near_try(&near, conf_sections[i].name);
+    return near.best;
 }
 
 /* The section that has a setting of that name, or NULL. */

@@ -14,13 +14,13 @@ struct check {
 
 static struct conf_spot spot(const char *section, const char *name)
 {
-    return (struct conf_spot){ .row = conf_row_find(section, name), .section = section };
+    return (struct conf_spot){ .section = section, .name = name };
 }
 
 static struct conf_spot listen_spot(const struct check *c, uint32_t i, const char *name)
 {
-    return (struct conf_spot){ .row = name ? conf_row_find("listen", name) : NULL,
-                               .section = "listen",
+    return (struct conf_spot){ .section = "listen",
+                               .name = name,
                                .instance = i,
                                .title = c->conf->listen[i].name };
 }
@@ -113,9 +113,9 @@ static void check_tls(struct check *c)
         conf_fault_in(c->faults, &crl, "useless without client_ca; set both or neither");
     for (uint32_t i = 0; i < conf->ncertificate; i++) {
         struct conf_certificate *one = &conf->certificate[i];
-        struct conf_spot at = { conf_row_find("certificate", "certificate"), NULL, i, one->name, false };
-        struct conf_spot key = { conf_row_find("certificate", "key"), NULL, i, one->name, false };
-        struct conf_spot whole = { NULL, "certificate", i, one->name, false };
+        struct conf_spot at = { "certificate", "certificate", i, one->name, false };
+        struct conf_spot key = { "certificate", "key", i, one->name, false };
+        struct conf_spot whole = { "certificate", NULL, i, one->name, false };
 
         if (*one->certificate == '\0' && *one->key == '\0')
             conf_fault_in(c->faults, &whole, "certificate and key are missing; set both");

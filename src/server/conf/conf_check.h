@@ -2,7 +2,8 @@
 #ifndef RESTANTE_SERVER_CONF_CHECK_H
 #define RESTANTE_SERVER_CONF_CHECK_H
 
-#include "server/conf/conf_fault.h"
+#include "conf/conf_fault.h"
+#include "server/conf/conf_rows.h"
 
 /* Looks at values alone; no file is touched: whoever may read the configuration may use it. */
 void conf_check(const struct conf *conf, struct conf_faults *faults);

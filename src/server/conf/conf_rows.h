@@ -7,6 +7,7 @@
 #ifndef RESTANTE_SERVER_CONF_ROWS_H
 #define RESTANTE_SERVER_CONF_ROWS_H
 
+#include "conf/conf_grammar.h"
 #include "server/conf.h"
 
 enum row_type {
@@ -35,13 +36,6 @@ struct conf_row {
     const char *def;          /* in configuration syntax; items of a list are separated by blanks */
     uint32_t min, max;        /* of numbers, times and days */
     const char *const *words; /* of ROW_WORD, NULL at the end */
-    const char *sentence;
-};
-
-/* What a section is. */
-struct conf_section {
-    const char *name;
-    bool titled; /* may be repeated, each with a name: listen "pop3s" { … } */
     const char *sentence;
 };
 

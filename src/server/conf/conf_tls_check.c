@@ -96,7 +96,7 @@ static void check_pair(struct conf_faults *faults, struct conf_spot cert_at, str
 
 static struct conf_spot spot(const char *section, const char *name)
 {
-    return (struct conf_spot){ .row = conf_row_find(section, name), .section = section };
+    return (struct conf_spot){ .section = section, .name = name };
 }
 
 static void check_certificates(const struct conf *conf, struct conf_faults *faults)

@@ -1,7 +1,7 @@
 /* conf_source.c - the bytes of a configuration file, made ready for the grammar: see conf_items.h.
  * Does not know: settings, libconfuse.
  */
-#include "server/conf/conf_items.h"
+#include "conf/conf_items.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,10 +1,10 @@
 /* conf_fault.h - the faults of a configuration: collected, ordered by place, reported together.
  * Does not know: what is a fault.
  */
-#ifndef RESTANTE_SERVER_CONF_FAULT_H
-#define RESTANTE_SERVER_CONF_FAULT_H
+#ifndef RESTANTE_CONF_CONF_FAULT_H
+#define RESTANTE_CONF_CONF_FAULT_H
 
-#include "server/conf/conf_rows.h"
+#include "base/buf.h"
 
 struct conf_place {
     uint32_t file; /* index into files */
@@ -47,10 +47,10 @@ __attribute__((format(printf, 3, 4))) void conf_fault_at(struct conf_faults *f, 
                                                          const char *fmt, ...);
 
 /* A fault of a setting: at its line, else at its section's, else of the file. The name of the setting is put
- * in front of the text; a NULL row means the file as a whole. */
+ * in front of the text; without a name it is the section's, and the file's as a whole outside of sections. */
 struct conf_spot {
-    const struct conf_row *row;
-    const char *section; /* without a row */
+    const char *section; /* "" = outside of sections */
+    const char *name;    /* of the setting, or NULL */
     uint32_t instance;
     const char *title; /* NULL in sections that are not repeated */
     bool warning;

@@ -1,11 +1,12 @@
 /* conf_items.h - what stands in configuration files, in order: the form between the file's grammar
- * (conf_file.c, libconfuse) and its meaning (conf_apply.c).
+ * (conf_file.c, libconfuse) and their meaning.
  * Does not know: libconfuse, types, defaults.
  */
-#ifndef RESTANTE_SERVER_CONF_ITEMS_H
-#define RESTANTE_SERVER_CONF_ITEMS_H
+#ifndef RESTANTE_CONF_CONF_ITEMS_H
+#define RESTANTE_CONF_CONF_ITEMS_H
 
-#include "server/conf/conf_fault.h"
+#include "conf/conf_fault.h"
+#include "conf/conf_grammar.h"
 
 enum conf_item_kind {
     ITEM_VALUE,   /* section, title, name, value; fresh: the first value after "=" */
@@ -34,10 +35,12 @@ void conf_items_add(struct conf_items *items, const struct conf_item *item);
 void conf_items_cut(struct conf_items *items, size_t n);
 
 /* Reads one file (conf_file.c). False when its grammar is broken: the rest of it was not read. */
-bool conf_file_items(const char *path, struct conf_items *items, struct conf_faults *faults);
+bool conf_file_items(const char *path, const struct conf_grammar *grammar, struct conf_items *items,
+                     struct conf_faults *faults);
 
-/* Sets what the items say (conf_apply.c). All faults are collected. */
-void conf_apply(struct conf *conf, const struct conf_items *items, struct conf_faults *faults);
+/* The same for a file and all that it includes, each once. */
+bool conf_files_items(const char *path, const struct conf_grammar *grammar, struct conf_items *items,
+                      struct conf_faults *faults);
 
 /* The bytes of a file ready for the grammar (conf_source.c): comments of the C kind blanked, since libconfuse
  * counts their lines wrongly; strings and comments are closed. */

@@ -1,5 +1,5 @@
 /* conf_fault.c - faults of a configuration: see conf_fault.h. */
-#include "server/conf/conf_fault.h"
+#include "conf/conf_fault.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -83,7 +83,7 @@ void conf_fault_at(struct conf_faults *f, struct conf_place place, const char *f
 /* "warning: listen "pop3s".idle: " at text, which is long enough; returns its length. */
 static int put_label(char text[TEXT_MAX], const struct conf_spot *spot, const char *section)
 {
-    const char *after = spot->row ? "." : ": ";
+    const char *after = spot->name ? "." : ": ";
     int n = 0;
 
     if (spot->warning)
@@ -92,22 +92,22 @@ static int put_label(char text[TEXT_MAX], const struct conf_spot *spot, const ch
         n += snprintf(text + n, TEXT_MAX - (size_t)n, "%.40s \"%.80s\"%s", section, spot->title, after);
     else if (*section)
         n += snprintf(text + n, TEXT_MAX - (size_t)n, "%.40s%s", section, after);
-    if (spot->row)
-        n += snprintf(text + n, TEXT_MAX - (size_t)n, "%.60s: ", spot->row->name);
+    if (spot->name)
+        n += snprintf(text + n, TEXT_MAX - (size_t)n, "%.60s: ", spot->name);
     return n;
 }
 
 void conf_fault_in(struct conf_faults *f, const struct conf_spot *spot, const char *fmt, ...)
 {
-    const char *section = spot->row ? spot->row->section : spot->section;
+    const char *section = spot->section;
     const struct conf_where *where = NULL;
     struct conf_place place = { 0, 0 };
     char text[TEXT_MAX];
     int n;
     va_list ap;
 
-    if (spot->row)
-        where = conf_faults_find(f, section, spot->instance, spot->row->name);
+    if (spot->name)
+        where = conf_faults_find(f, section, spot->instance, spot->name);
     if (where && where->bad)
         return;
     if (!where && section)

@@ -1,5 +1,5 @@
 /* conf_items.c - the list of what stands in configuration files: see conf_items.h. */
-#include "server/conf/conf_items.h"
+#include "conf/conf_items.h"
 
 #include <stdlib.h>
 

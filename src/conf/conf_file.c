@@ -1,14 +1,14 @@
 /* conf_file.c - configuration files through libconfuse, whose only user this is: see conf_items.h.
  *
  * libconfuse does the grammar alone. Every setting is declared as a list of strings whose callback records
- * value and line; types and ranges are the rows' business (conf_apply.c), so that one bad value does not hide
+ * value and line; types and ranges are the business of those who know the settings, so that one bad value does not hide
  * the next. It stops at a name that it does not know: that name is then declared as tolerated, and the file is
  * read again from the start, until the whole file is read or its grammar is broken.
  *
  * Callbacks get no argument of ours; the integer default of an option, which options of string type do not
  * use, carries the pointer instead of a global variable. Does not know: defaults, values, meaning.
  */
-#include "server/conf/conf_items.h"
+#include "conf/conf_items.h"
 
 #include <confuse.h>
 #include <stdarg.h>
@@ -30,6 +30,7 @@ struct tolerated {
 };
 
 struct scan {
+    const struct conf_grammar *grammar;
     struct conf_items *items;
     struct conf_faults *faults;
     uint32_t file;
@@ -48,6 +49,34 @@ static const char *section_name(const cfg_t *cfg)
 static struct scan *scan_of(const cfg_opt_t *opt)
 {
     return (struct scan *)(intptr_t)opt->def.number;
+}
+
+static const struct conf_section *section_find(const struct scan *s, const char *name)
+{
+    for (size_t i = 0; i < s->grammar->nsections; i++)
+        if (strcmp(s->grammar->sections[i].name, name) == 0)
+            return &s->grammar->sections[i];
+    return NULL;
+}
+
+static size_t count_settings(const struct scan *s)
+{
+    const char *section;
+    size_t n = 0;
+
+    while (s->grammar->setting(n, &section))
+        n++;
+    return n;
+}
+
+static bool is_setting(const struct scan *s, const char *section, const char *name)
+{
+    const char *in, *is;
+
+    for (size_t i = 0; (is = s->grammar->setting(i, &in)) != NULL; i++)
+        if (strcmp(in, section) == 0 && strcmp(is, name) == 0)
+            return true;
+    return false;
 }
 
 static struct tolerated *tolerated_find(struct scan *s, const char *section, const char *name)
@@ -81,7 +110,7 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
     if (strcmp(opt->name, END_MARK) == 0)
         return 0;
     /* Unknown: once per place; what stands in an unknown section is not reported piece by piece. */
-    if (t && (!item.fresh || item.place.line == t->line || !conf_section_find(item.section)))
+    if (t && (!item.fresh || item.place.line == t->line || !section_find(s, item.section)))
         return 0;
     conf_items_add(s->items, &item);
     return 0;
@@ -128,7 +157,7 @@ static void find_empty(struct scan *s, cfg_t *cfg)
         };
 
         if (opt->type != CFGT_STR || !(opt->flags & CFGF_MODIFIED) || opt->nvalues ||
-            !conf_row_find(item.section, item.name))
+            !is_setting(s, item.section, item.name))
             continue;
         item.place.line = line_of_empty(s, item.name, item.place.line);
         conf_items_add(s->items, &item);
@@ -139,7 +168,7 @@ static void find_empty(struct scan *s, cfg_t *cfg)
 static int on_section(cfg_t *cfg, cfg_opt_t *opt)
 {
     struct scan *s = scan_of(opt);
-    const struct conf_section *known = conf_section_find(opt->name);
+    const struct conf_section *known = section_find(s, opt->name);
     cfg_t *last = opt->values[opt->nvalues - 1]->section;
     struct conf_item item = {
         .kind = ITEM_SECTION,
@@ -280,13 +309,14 @@ static cfg_opt_t value_option(const char *name, struct scan *s)
 /* The settings of a section, known and tolerated, with room for more behind them. */
 static cfg_opt_t *section_options(struct scan *s, const char *section, size_t room, size_t *n)
 {
-    cfg_opt_t *v = mem_zero(conf_rows_n + s->n + room + 2, sizeof *v);
+    cfg_opt_t *v = mem_zero(count_settings(s) + s->n + room + 2, sizeof *v);
+    const char *in, *name;
 
     *n = 0;
     v[(*n)++] = include_option(s);
-    for (size_t i = 0; i < conf_rows_n; i++)
-        if (strcmp(conf_rows[i].section, section) == 0)
-            v[(*n)++] = value_option(conf_rows[i].name, s);
+    for (size_t i = 0; (name = s->grammar->setting(i, &in)) != NULL; i++)
+        if (strcmp(in, section) == 0)
+            v[(*n)++] = value_option(name, s);
     for (size_t i = 0; i < s->n; i++)
         if (strcmp(s->v[i].section, section) == 0 && s->v[i].shape == AS_VALUE)
             v[(*n)++] = value_option(s->v[i].name, s);
@@ -306,13 +336,13 @@ static cfg_opt_t section_option(struct scan *s, const char *name, bool titled)
 static cfg_t *make_cfg(struct scan *s)
 {
     size_t n, sections;
-    cfg_opt_t *v = section_options(s, "", conf_sections_n + s->n + 1, &n);
+    cfg_opt_t *v = section_options(s, "", s->grammar->nsections + s->n + 1, &n);
     cfg_t *cfg;
 
     v[n++] = value_option(END_MARK, s);
     sections = n;
-    for (size_t i = 1; i < conf_sections_n; i++)
-        v[n++] = section_option(s, conf_sections[i].name, conf_sections[i].titled);
+    for (size_t i = 1; i < s->grammar->nsections; i++)
+        v[n++] = section_option(s, s->grammar->sections[i].name, s->grammar->sections[i].titled);
     for (size_t i = 0; i < s->n; i++)
         if (s->v[i].shape != AS_VALUE)
             v[n++] = section_option(s, s->v[i].name, s->v[i].shape == AS_TITLED);
@@ -338,7 +368,7 @@ static void report_unknown(struct scan *s)
             .value = t->shape == AS_VALUE ? NULL : "{",
         };
 
-        if (conf_section_find(t->section) && !t->reported)
+        if (section_find(s, t->section) && !t->reported)
             conf_items_add(s->items, &item);
         free(t->section);
         free(t->name);
@@ -346,9 +376,12 @@ static void report_unknown(struct scan *s)
     free(s->v);
 }
 
-bool conf_file_items(const char *path, struct conf_items *items, struct conf_faults *faults)
+bool conf_file_items(const char *path, const struct conf_grammar *grammar, struct conf_items *items,
+                     struct conf_faults *faults)
 {
-    struct scan s = { .items = items, .faults = faults, .file = conf_faults_file(faults, path) };
+    struct scan s = {
+        .grammar = grammar, .items = items, .faults = faults, .file = conf_faults_file(faults, path)
+    };
     struct buf text = BUF(0);
     size_t start = items->n;
     bool ok = conf_source(path, &text, faults);

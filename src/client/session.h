@@ -1,0 +1,162 @@
+/* session.h - one account in a run: attempts at sessions with its server until nothing is left to do, or no hope.
+ *
+ * An attempt is: dial, start a fetcher, log in, list, plan, retrieve and delete, QUIT. The loop's thread only moves
+ * packets and writes spool files; whatever waits for a disk or a command (journal, fsync, password) runs as one piece
+ * of work at a time on a worker thread (session_work), which alone touches the journal. Order of the durable steps:
+ * DURABILITY.md, "The client". Does not know: other accounts, terminals.
+ */
+#ifndef RESTANTE_CLIENT_SESSION_H
+#define RESTANTE_CLIENT_SESSION_H
+
+#include "client/link.h"
+#include "client/listing.h"
+#include "client/plan.h"
+#include "client/run.h"
+#include "client/sink.h"
+#include "net/dial.h"
+#include "pop3/dialog.h"
+
+#include <uv.h>
+
+enum {
+    SESSION_BATCH = 64,          /* messages made durable at once, at most */
+    SESSION_BATCH_MIN = 16,      /* … and no fewer while more are coming */
+    SESSION_WAITING = 128,       /* received and not yet durable: the fetcher waits beyond that */
+    SESSION_ORDERS = 256,        /* given to the fetcher and not answered */
+    SESSION_SESSIONS = 1000,     /* sessions of one account in one run */
+    SESSION_DRAIN = 200,         /* so many new messages in one session: there may be more behind (Gmail) */
+    SESSION_SECRET = 64 * 1024,
+    SESSION_TOP = 256 * 1024     /* what a filter command may see of a message */
+};
+
+/* A message on its way from the fetcher into the sink; item first: the sink knows only that. */
+struct parcel {
+    struct sink_item item;
+    uint32_t number;
+    bool check;      /* may be one that we have: compare the content */
+    bool remove;     /* delete on the server once durable */
+    bool refused;    /* the server or a limit refused it: item.err says why; nothing was spooled */
+    char content_uid[80]; /* "sha256:HEX": identity of a message without unique-id */
+    bool same;       /* found in the journal by content: item.entry is that entry now */
+};
+
+struct parcels {
+    struct parcel *head, **tail;
+    uint32_t n;
+    uint64_t octets;
+};
+
+enum filter_verdict { FILTER_FETCH, FILTER_DELETE, FILTER_SKIP };
+
+struct session;
+typedef void session_step(struct session *s);
+
+enum session_phase { SESSION_IDLE, SESSION_DIALLING, SESSION_TALKING, SESSION_CLOSING, SESSION_OVER };
+
+struct session {
+    const struct account *account;
+    const struct settings *settings;
+    const struct run_options *options;
+    struct ui *ui;
+    struct buf *probe;
+    uv_loop_t *loop;
+    uint32_t index;
+    void (*done)(void *ctx, struct session *s);
+    void *ctx;
+
+    enum session_phase phase;
+    struct journal *journal;
+    struct sink *sink;
+    struct buf password, token;
+    char host[256];
+    uint16_t port;
+    uint32_t tls;                 /* enum dialog_tls of this attempt */
+    bool fell_back, fresh_token, discovered;
+
+    struct dial *dial;
+    uv_process_t child;
+    uv_poll_t poll;
+    int link;
+    bool child_alive, poll_open, reading;
+    uint8_t packet[LINK_PACKET];
+
+    uv_work_t work;               /* the one piece of work */
+    bool working;
+    session_step *work_do, *work_after;
+    struct err work_err;
+    int work_code;                /* sysexits, when work_err is set */
+
+    uv_timer_t timer;
+    bool timer_open;
+
+    uint64_t name_seed;           /* makes final names of this run unique */
+    struct listing listing;
+    struct plan_sums sums;
+    uint8_t *taken;               /* bitmap of journal ids that this session's messages are */
+    size_t taken_octets;
+    uint32_t next;                /* number that the next order is looked for at */
+    uint32_t fifo[SESSION_ORDERS];/* RETR and TOP in order of asking */
+    uint32_t fifo_head, fifo_n;
+    uint32_t deletes_out;         /* DELE asked and not answered */
+    struct parcel *current;
+    struct parcels done_parcels, batch;
+    struct buf top;               /* of the message that the filter looks at */
+    uint32_t filter_number;       /* message that TOP was asked of, 0 = none */
+    enum filter_verdict filter_verdict;
+    bool filter_due;
+
+    struct ui_totals totals;
+    uint64_t deleted_here, fetched_here, unconfirmed; /* in this session; DELE_SENT not followed by QUIT's +OK */
+    uint32_t attempts, sessions;
+    bool ready, listed, quitting, expire_told, tainted, stop_fetching, quit_ok, interrupted, retry_now, content_only;
+    uint32_t login_delay_s;
+    bool has_login_delay;
+    uint8_t failure, code;        /* of LINK_ENDED */
+    int exit_code, pending_code;  /* worst so far; of this attempt */
+    char why[256], plan_note[256];
+};
+
+void session_start(struct session *s);
+
+/* SIGTERM, SIGINT: stop retrieving, make durable what is complete, end. */
+void session_interrupt(struct session *s);
+
+
+/* session.c */
+void session_attempt(struct session *s);
+void session_closed(struct session *s);    /* the connection is over and all that came is dealt with */
+void session_hang_up(struct session *s);   /* ends the connection without QUIT; what is complete is still stored */
+void session_fail(struct session *s, int code, const char *why);
+void session_note(struct session *s, bool is_error, const char *text);
+
+/* session_peer.c: the fetcher. */
+bool session_spawn(struct session *s, int sock, struct err *e);
+void session_close_peer(struct session *s);
+bool session_tell(struct session *s, struct link_msg *m);
+void session_read(struct session *s, bool on);
+
+/* session_mail.c: messages. */
+void session_packet(struct session *s, const struct link_msg *m);
+void session_pump(struct session *s);
+int sink_code(const struct session *s);
+void session_drop_current(struct session *s);
+
+/* session_work.c: what blocks. */
+void session_work(struct session *s, session_step *work, session_step *after);
+session_step session_do_prepare, session_do_plan, session_do_batch, session_do_close;
+bool session_taken(const struct session *s, int64_t id);
+void session_take(struct session *s, int64_t id);
+
+/* session_filter.c */
+session_step session_do_filter;
+
+/* parcels.c */
+void parcels_init(struct parcels *p);
+void parcels_add(struct parcels *p, struct parcel *one);
+struct parcel *parcels_take(struct parcels *p);
+void parcel_free(struct parcel **p);
+
+/* probe.c: lines of the report. */
+void probe_line(struct session *s, const char *stage, struct span text);
+
+#endif

@@ -1,0 +1,253 @@
+/* session_work.c - the pieces of work that wait: opening, planning, closing. Run on a worker thread, one at a time.
+ * Does not know: the connection.
+ */
+#include "client/session.h"
+
+#include "base/clock.h"
+#include "base/num.h"
+#include "client/credentials.h"
+#include "net/srv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void run_work(uv_work_t *work)
+{
+    struct session *s = work->data;
+
+    s->work_do(s);
+}
+
+static void work_over(uv_work_t *work, int status)
+{
+    struct session *s = work->data;
+
+    (void)status;
+    s->working = false;
+    s->work_after(s);
+}
+
+void session_work(struct session *s, session_step *work, session_step *after)
+{
+    s->work_do = work;
+    s->work_after = after;
+    s->work_err = (struct err){ 0 };
+    s->work_code = 0;
+    s->working = true;
+    s->work.data = s;
+    if (uv_queue_work(s->loop, &s->work, run_work, work_over) != 0)
+        abort(); /* only for a NULL callback */
+}
+
+static bool failed(struct session *s, int code)
+{
+    s->work_code = code;
+    return false;
+}
+
+static int code_of(const struct err *e)
+{
+    switch (e->fault) {
+    case FAULT_IN_USE:
+    case FAULT_TEMP:
+        return 75;
+    case FAULT_BAD:
+        return 65;
+    case FAULT_PERM:
+        return 77;
+    default:
+        return 73;
+    }
+}
+
+/* Persists what a sink must know after a crash before it goes on (mbox: where it begins to write). */
+static bool note(void *ctx, struct sink_item *items, struct err *e)
+{
+    struct session *s = ctx;
+
+    if (!journal_begin(s->journal, e))
+        return false;
+    for (struct sink_item *i = items; i; i = i->next)
+        if (!journal_set_note(s->journal, i->entry.id, i->entry.note, e)) {
+            journal_rollback(s->journal);
+            return false;
+        }
+    return journal_commit(s->journal, e);
+}
+
+struct intents {
+    struct entry *v;
+    size_t n;
+};
+
+static bool collect(void *ctx, const struct entry *entry)
+{
+    struct intents *all = ctx;
+
+    if (entry->name[0] == '\0' && entry->note[0] == '\0')
+        return true; /* a failed try, nothing was begun */
+    all->v = mem_grow(all->v, all->n + 1, sizeof *all->v);
+    all->v[all->n] = *entry;
+    all->v[all->n++].uid = span_of(NULL, 0); /* not needed, and not ours */
+    return true;
+}
+
+/* Did this INTENT reach its place before the crash? Another destination by now: it is fetched again. */
+static bool recover_one(struct session *s, struct entry *entry, struct err *e)
+{
+    struct entry row;
+    bool known, stored = false;
+
+    if (strcmp(entry->dest, s->account->deliver) == 0 && !sink_recover(s->sink, entry, &stored, e))
+        return false;
+    if (!journal_find_id(s->journal, entry->id, &row, &known, e) || !known)
+        return known;
+    if (!stored && row.tries == 0)
+        return journal_drop(s->journal, row.id, e);
+    if (!stored) {
+        row.name[0] = row.note[0] = '\0';
+        return journal_put(s->journal, &row, e);
+    }
+    entry->uid = row.uid;
+    entry->state = ENTRY_STORED;
+    entry->has_digest = true;
+    entry->stored_at = clock_real_ns() / 1000000000;
+    return journal_put(s->journal, entry, e);
+}
+
+static bool recover(struct session *s, struct err *e)
+{
+    struct intents all = { NULL, 0 };
+    bool ok = journal_each(s->journal, ENTRY_BIT(ENTRY_INTENT), collect, &all, e);
+
+    ok = ok && journal_begin(s->journal, e);
+    for (size_t i = 0; ok && i < all.n; i++)
+        ok = recover_one(s, &all.v[i], e);
+    if (ok)
+        ok = journal_commit(s->journal, e);
+    else
+        journal_rollback(s->journal);
+    free(all.v);
+    return ok && sink_sweep(s->sink, e);
+}
+
+static bool open_sink(struct session *s, struct err *e)
+{
+    const struct account *a = s->account;
+    char spool[4096];
+    struct sink_conf conf = {
+        .kind = a->sink, .target = a->sink_target, .spool_dir = spool, .account = a->name,
+        .crlf = a->line_ends == 1, .size_fields = a->size_fields, .received_line = a->received_line,
+        .host = s->host, .recipient = a->recipient, .sender = a->sender, .timeout_s = a->reply_s,
+        .max_octets = a->max_message, .reserve_octets = a->disk_reserve,
+    };
+
+    snprintf(spool, sizeof spool, "%s/spool/%s", s->settings->state_dir, a->name);
+    return sink_open(&conf, note, s, &s->sink, e) || failed(s, code_of(e) == 77 ? 77 : 73);
+}
+
+/* RFC 6186: asked once, then remembered (R6186-06). */
+static bool discover(struct session *s, struct err *e)
+{
+    const char *at = strrchr(s->account->discover, '@'), *domain = at ? at + 1 : s->account->discover;
+    struct srv_target targets[SRV_MAX];
+    struct buf fact = BUF(512);
+    size_t n = SRV_MAX;
+    char text[400];
+
+    s->discovered = true;
+    if (journal_fact(s->journal, "discovered", &fact, e) && fact.n && fact.n < sizeof text) {
+        unsigned port, tls;
+
+        memcpy(text, fact.p, fact.n);
+        text[fact.n] = '\0';
+        buf_free(&fact);
+        if (sscanf(text, "%255s %u %u", s->host, &port, &tls) == 3 && port < 65536) {
+            s->port = (uint16_t)port;
+            s->tls = tls ? DIALOG_TLS_UP : DIALOG_TLS_STLS;
+            return true;
+        }
+    }
+    buf_free(&fact);
+    if (!srv_lookup(domain, getenv("RESTANTE_NAMESERVER"), targets, &n, e) || n == 0)
+        return failed(s, 68);
+    if (!targets[0].in_domain) {
+        err_set(e, FAULT_PERM, "%s names %s for its mail, which is not inside it and DNS can be forged; if that is right, write "
+                "server = \"%s\"", domain, targets[0].host, targets[0].host);
+        return failed(s, 77);
+    }
+    snprintf(s->host, sizeof s->host, "%s", targets[0].host);
+    s->port = targets[0].port;
+    s->tls = targets[0].implicit_tls ? DIALOG_TLS_UP : DIALOG_TLS_STLS;
+    snprintf(text, sizeof text, "%s %u %u", s->host, s->port, targets[0].implicit_tls ? 1u : 0u);
+    return journal_begin(s->journal, e) && journal_set_fact(s->journal, "discovered", span_str(text), e) &&
+           journal_commit(s->journal, e);
+}
+
+static bool credentials(struct session *s, struct err *e)
+{
+    const struct account *a = s->account;
+    bool probe_only = s->options->mode == RUN_PROBE && !s->options->login;
+
+    if (probe_only)
+        return true;
+    if (a->token_command && *a->token_command) {
+        buf_wipe(&s->token);
+        return credentials_token(a, s->fresh_token, &s->token, e) || failed(s, 77);
+    }
+    if (s->password.n || (a->auth && strcasecmp(a->auth, "EXTERNAL") == 0))
+        return true;
+    return credentials_password(a, s->options->may_prompt, &s->password, e) || failed(s, 77);
+}
+
+void session_do_prepare(struct session *s)
+{
+    struct err *e = &s->work_err;
+
+    if (!s->journal && s->options->mode != RUN_PROBE &&
+        !journal_open(s->settings->state_dir, s->account->name, false, &s->journal, e)) {
+        failed(s, code_of(e));
+        return;
+    }
+    if (s->account->discover && *s->account->discover && s->journal && !s->discovered && !discover(s, e))
+        return;
+    if (!credentials(s, e))
+        return;
+    if (s->options->mode == RUN_FETCH && !s->sink) {
+        if (!open_sink(s, e))
+            return;
+        if (!recover(s, e))
+            failed(s, 74);
+    }
+}
+
+static void put_number_fact(struct session *s, const char *key, int64_t value)
+{
+    uint8_t digits[20];
+    struct err e;
+
+    journal_set_fact(s->journal, key, span_of(digits, num_put_u64(digits, (uint64_t)(value < 0 ? 0 : value))), &e);
+}
+
+/* The end of a run: facts for "status". */
+void session_do_close(struct session *s)
+{
+    struct err e;
+    int64_t now = clock_real_ns() / 1000000000;
+
+    if (s->journal && s->options->mode == RUN_FETCH && journal_begin(s->journal, &e)) {
+        put_number_fact(s, "last_try", now);
+        if (s->exit_code == 0)
+            put_number_fact(s, "last_success", now);
+        put_number_fact(s, "last_new", (int64_t)s->totals.fetched);
+        put_number_fact(s, "last_code", s->exit_code);
+        put_number_fact(s, "failures", s->exit_code ? journal_fact_number(s->journal, "failures") + 1 : 0);
+        if (s->has_login_delay)
+            put_number_fact(s, "login_delay", s->login_delay_s);
+        journal_set_fact(s->journal, "last_error", span_str(s->why), &e);
+        if (!journal_commit(s->journal, &e))
+            journal_rollback(s->journal);
+    }
+    sink_close(&s->sink);
+    journal_close(&s->journal);
+}
