@@ -36,6 +36,10 @@ static bool flush(struct sink *s, struct sink_item *item)
     struct sink_body *b = item->state;
     struct span all = buf_span(&b->out);
 
+    if (b->stored && all.n)
+        EVP_DigestUpdate(b->stored, all.p, all.n);
+    if (b->has_sizes)
+        wiresize_feed(&b->sizes, all);
     b->out.n = 0;
     return sys_write_all(item->fd, all) || failed(s, item, "write a message for");
 }
@@ -46,10 +50,6 @@ static bool put(struct sink *s, struct sink_item *item, struct span data)
     struct sink_body *b = item->state;
 
     b->stored_octets += data.n;
-    if (b->stored && data.n)
-        EVP_DigestUpdate(b->stored, data.p, data.n);
-    if (b->has_sizes)
-        wiresize_feed(&b->sizes, data);
     while (data.n) {
         size_t room = SINK_PIECE - b->out.n, n = data.n < room ? data.n : room;
 

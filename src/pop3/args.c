@@ -81,7 +81,7 @@ static bool take_words(struct span *s, struct call *c, bool two)
     return true;
 }
 
-bool args_parse(enum args_shape shape, struct span rest, struct call *c)
+bool call_parse(enum args_shape shape, struct span rest, struct call *c)
 {
     bool good = true;
 

@@ -29,7 +29,7 @@ struct call {
 };
 
 /* rest: the line behind the command word, empty or beginning with SP. False: wrong arguments. */
-bool args_parse(enum args_shape shape, struct span rest, struct call *c);
+bool call_parse(enum args_shape shape, struct span rest, struct call *c);
 
 /* True when names and passwords may stand in the arguments: octets that other commands may not have. */
 bool args_are_secret(enum args_shape shape);

@@ -49,7 +49,7 @@ static struct reply run(struct engine *e, const struct command *cmd, struct span
         return reply_bad(RC_NONE, TEXT_BAD_OCTETS);
     if (!(cmd->states & STATE_BIT(e->state)))
         return reply_bad(RC_NONE, e->state == ST_AUTH ? TEXT_BEFORE_LOGIN : TEXT_AFTER_LOGIN);
-    if (!args_parse(cmd->args, rest, &call))
+    if (!call_parse(cmd->args, rest, &call))
         return reply_bad(RC_NONE, TEXT_BAD_ARGS);
     return cmd->run(e, &call);
 }

@@ -19,7 +19,7 @@
 
 static bool parse(enum args_shape shape, const char *rest, struct call *c)
 {
-    return args_parse(shape, span_str(rest), c);
+    return call_parse(shape, span_str(rest), c);
 }
 
 static void test_none(void **state)
