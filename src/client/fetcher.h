@@ -41,6 +41,7 @@ struct fetcher {
     uint64_t began, heard, window_from; /* monotonic ms: the answer asked for, the last octet, the rate's window */
     uint64_t window_octets;
     uint64_t body_octets;           /* of the message that comes in */
+    bool greeted, capa_answered; /* some servers hang up at CAPA */
     bool secure, ended, tls_asked, was_waiting, writer_gone;
 };
 

@@ -48,6 +48,7 @@ void fetcher_end(struct fetcher *f, enum dialog_failure failure, const char *tex
     fetcher_flush_rows(f);
     link_init(&m, LINK_ENDED);
     m.failure = (uint8_t)failure;
+    m.flags = f->greeted && !f->capa_answered ? LINKF_AT_CAPA : 0;
     m.text = span_str(text);
     fetcher_tell(f, &m);
 }
@@ -148,8 +149,9 @@ static void over(struct fetcher *f, const struct dialog_event *event)
     f->phase = PHASE_OVER;
     link_init(&m, LINK_ENDED);
     m.failure = (uint8_t)event->failure;
+    m.flags = f->greeted && !f->capa_answered ? LINKF_AT_CAPA : 0;
     m.code = (uint8_t)event->code;
-    m.flags = event->kind == DIALOG_QUIT && event->ok ? LINKF_OK : 0;
+    m.flags |= event->kind == DIALOG_QUIT && event->ok ? LINKF_OK : 0;
     if (f->sasl && sasl_client_token_rejected(f->sasl))
         m.flags |= LINKF_TOKEN_REJECTED;
     m.text = span_of(event->text.p, event->text.n < 1024 ? event->text.n : 1024);
@@ -166,15 +168,18 @@ void fetcher_on_event(void *ctx, const struct dialog_event *event)
         return;
     switch (event->kind) {
     case DIALOG_GREETING:
+        f->greeted = true;
         tell_text(f, LINK_GREETING, event->text);
         return;
     case DIALOG_CAPA:
+        f->capa_answered = true;
         capa(f, event);
         return;
     case DIALOG_NEED_TLS:
         f->tls_asked = true;
         return;
     case DIALOG_LOGGED_IN:
+        f->capa_answered = true;
         tell_text(f, LINK_LOGGED_IN, event->text);
         return;
     case DIALOG_STAT:

@@ -18,7 +18,7 @@ struct field {
 static const struct field fields[] = {
     F(TEXT, host), F(TEXT, user), F(TEXT, authzid), F(TEXT, srv_domain), F(TEXT, sasl_name), F(TEXT, pins),
     F(TEXT, proxy_user), F(TEXT, proxy_password), F(U32, port), F(U32, tls), F(U32, auth), F(U32, verify),
-    F(U32, mechs), F(U32, connect_s), F(U32, reply_s), F(U32, read_s), F(U64, window), F(U64, max_octets),
+    F(U32, mechs), F(U32, top_lines), F(U32, connect_s), F(U32, reply_s), F(U32, read_s), F(U64, window), F(U64, max_octets),
     F(FLAG, use_proxy), F(FLAG, srv_implicit), F(FLAG, tls13_only), F(FLAG, plaintext_auth), F(FLAG, one_line_auth),
     F(FLAG, use_capa), F(FLAG, use_pipelining), F(FLAG, force_pipelining), F(FLAG, lf_dot_ends),
     F(FLAG, apop_after_stls), F(FLAG, login_only), F(FLAG, no_login), F(FLAG, want_uidl), F(FLAG, trace),

@@ -17,7 +17,7 @@ struct job {
     char *proxy_user, *proxy_password;
     uint32_t port;
     uint32_t tls, auth, verify;          /* enum dialog_tls, dialog_auth, tls_verify */
-    uint32_t mechs;
+    uint32_t mechs, top_lines;
     uint32_t connect_s, reply_s, read_s; /* deadlines: handshake; one answer; silence within an answer */
     uint64_t window, max_octets;
     bool use_proxy, srv_implicit, tls13_only, plaintext_auth, one_line_auth, use_capa, use_pipelining, force_pipelining;

@@ -49,13 +49,14 @@ static void on_timer_closed(uv_handle_t *handle)
 {
     struct session *s = handle->data;
 
-    s->timer_open = false;
-    s->done(s->ctx, s);
+    if (--s->timers == 0)
+        s->done(s->ctx, s);
 }
 
 static void after_close(struct session *s)
 {
     uv_close((uv_handle_t *)&s->timer, on_timer_closed);
+    uv_close((uv_handle_t *)&s->total, on_timer_closed);
 }
 
 static void finish(struct session *s)
@@ -291,6 +292,14 @@ void session_attempt(struct session *s)
     session_work(s, session_do_prepare, after_prepare);
 }
 
+static void on_total(uv_timer_t *timer)
+{
+    struct session *s = timer->data;
+
+    session_fail(s, 75, "total-timeout is over; what was complete is stored, the rest comes next time");
+    session_interrupt(s);
+}
+
 void session_start(struct session *s)
 {
     s->link = -1;
@@ -300,8 +309,11 @@ void session_start(struct session *s)
     parcels_init(&s->batch);
     secret_random(&s->name_seed, sizeof s->name_seed);
     uv_timer_init(s->loop, &s->timer);
-    s->timer.data = s;
-    s->timer_open = true;
+    uv_timer_init(s->loop, &s->total);
+    s->timer.data = s->total.data = s;
+    s->timers = 2;
+    if (s->account->total_s)
+        uv_timer_start(&s->total, on_total, (uint64_t)s->account->total_s * 1000, 0);
     ui_begin(s->ui, s->index, s->account->name, s->account->user, s->account->host);
     session_attempt(s);
 }

@@ -71,7 +71,7 @@ struct session {
     char host[256];
     uint16_t port;
     uint32_t tls;                 /* enum dialog_tls of this attempt */
-    bool fell_back, fresh_token, discovered;
+    bool fell_back, fresh_token, discovered, without_capa;
 
     struct dial *dial;
     uv_process_t child;
@@ -86,8 +86,8 @@ struct session {
     struct err work_err;
     int work_code;                /* sysexits, when work_err is set */
 
-    uv_timer_t timer;
-    bool timer_open;
+    uv_timer_t timer, total;
+    unsigned timers;
 
     uint64_t name_seed;           /* makes final names of this run unique */
     struct listing listing;

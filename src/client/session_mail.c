@@ -211,6 +211,8 @@ static void ended(struct session *s, const struct link_msg *m)
         s->fresh_token = true;
         s->retry_now = true;
     }
+    if (m->failure == FAILURE_CLOSED && (m->flags & LINKF_AT_CAPA) && !s->without_capa && s->account->capa == CHOICE_AUTO)
+        s->without_capa = s->retry_now = true; /* it hung up at CAPA: once more without */
     buf_free(&clean);
     session_close_peer(s);
 }

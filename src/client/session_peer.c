@@ -158,8 +158,8 @@ static void job_of(struct session *s, struct job *job)
     *job = (struct job){
         .host = s->host, .user = a->user, .authzid = a->authzid, .port = s->port, .tls = s->tls,
         .verify = a->verify, .connect_s = a->connect_s, .reply_s = a->reply_s, .read_s = a->read_s,
-        .window = a->window, .max_octets = a->max_message, .plaintext_auth = a->plaintext_auth,
-        .one_line_auth = a->one_line_auth, .use_capa = a->capa != CHOICE_NO,
+        .top_lines = a->filter_lines, .window = a->window, .max_octets = a->max_message, .plaintext_auth = a->plaintext_auth,
+        .one_line_auth = a->one_line_auth, .use_capa = a->capa != CHOICE_NO && !s->without_capa,
         .use_pipelining = a->pipelining != CHOICE_NO, .force_pipelining = a->pipelining == CHOICE_YES,
         .lf_dot_ends = a->lf_dot_ends, .apop_after_stls = a->apop_after_stls,
         .login_only = probe && s->options->login, .no_login = probe && !s->options->login,

@@ -346,7 +346,7 @@ void dialog_input(struct dialog *d, struct span in)
         struct span line;
 
         if (d->reading == READ_BODY) {
-            if (body_take(d, &in))
+            if (dialog_body_take(d, &in))
                 order_body_end(d);
             continue;
         }

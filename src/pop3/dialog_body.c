@@ -6,7 +6,7 @@
  */
 #include "pop3/dialog_impl.h"
 
-void body_begin(struct dialog *d)
+void dialog_body_begin(struct dialog *d)
 {
     d->reading = READ_BODY;
     d->body = BODY_BOL;
@@ -44,7 +44,7 @@ static size_t skip_line(struct dialog *d, struct span in, size_t i)
     return at + 1;
 }
 
-bool body_take(struct dialog *d, struct span *in)
+bool dialog_body_take(struct dialog *d, struct span *in)
 {
     struct span all = *in;
     size_t start = 0, i = 0;

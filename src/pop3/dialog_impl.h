@@ -148,9 +148,9 @@ bool list_take(struct dialog *d, enum dialog_answer answer, struct span line); /
 void list_end(struct dialog *d);
 
 /* dialog_body.c */
-void body_begin(struct dialog *d);
+void dialog_body_begin(struct dialog *d);
 /* Takes octets of a body off *in; true when its end was among them. */
-bool body_take(struct dialog *d, struct span *in);
+bool dialog_body_take(struct dialog *d, struct span *in);
 
 /* dialog_order.c */
 void order_pump(struct dialog *d);

@@ -43,15 +43,15 @@ static uint64_t weight(const struct dialog_item *item)
 }
 
 /* "RETR 4294967295", "TOP 4294967295 0" and the like. */
-static struct span put_args(const struct dialog_item *item, uint8_t dst[24])
+static struct span put_args(const struct dialog *d, const struct dialog_item *item, uint8_t dst[40])
 {
     size_t n = 0;
 
     if (item->order != ORDER_NOOP)
         n = num_put_u64(dst, item->number);
     if (item->order == ORDER_TOP) {
-        memcpy(dst + n, " 0", 2);
-        n += 2;
+        dst[n++] = ' ';
+        n += num_put_u64(dst + n, d->conf->top_lines);
     }
     return span_of(dst, n);
 }
@@ -83,9 +83,9 @@ static void send_item(struct dialog *d, const struct dialog_item *item)
         [ORDER_DELE] = { "DELE", ANSWER_DELE},
         [ORDER_NOOP] = { "NOOP", ANSWER_NOOP},
     };
-    uint8_t room[24];
+    uint8_t room[40];
     struct dialog_pending *p = dialog_command(d, commands[item->order].answer,
-                                              span_str(commands[item->order].word), put_args(item, room));
+                                              span_str(commands[item->order].word), put_args(d, item, room));
 
     if (d->step != STEP_ORDERS)
         return;
@@ -151,7 +151,7 @@ void order_reply(struct dialog *d, const struct dialog_reply *r)
     else if (event.order == ORDER_DELE)
         event.kind = DIALOG_DELETED;
     else {
-        body_begin(d);
+        dialog_body_begin(d);
         return;
     }
     served(d, &event);
