@@ -116,12 +116,13 @@ static void turn(struct fetcher *f)
 int main(int argc, char **argv)
 {
     struct fetcher *f = mem_zero(1, sizeof *f);
+    struct sigaction ignore = { .sa_handler = SIG_IGN };
     struct err e = { 0 };
     bool landlocked;
 
     (void)argv;
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGINT, SIG_IGN); /* a Ctrl-C at the terminal is the writer's to handle */
+    sigaction(SIGPIPE, &ignore, NULL);
+    sigaction(SIGINT, &ignore, NULL); /* a Ctrl-C at the terminal is the writer's to handle */
     f->link = WRITER_FD;
     if (argc > 1 || fcntl(WRITER_FD, F_GETFD) < 0) {
         fputs("restante-fetch is started by restante and does nothing by itself; see restante(1)\n", stderr);

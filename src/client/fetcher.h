@@ -48,7 +48,6 @@ struct fetcher {
 /* fetcher_report.c: what the dialog says goes to the writer. */
 dialog_on_event fetcher_on_event;
 void fetcher_tell(struct fetcher *f, const struct link_msg *m);
-void fetcher_flush_rows(struct fetcher *f);
 void fetcher_end(struct fetcher *f, enum dialog_failure failure, const char *text);
 void fetcher_trace(struct fetcher *f, bool sent, struct span octets);
 

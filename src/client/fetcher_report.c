@@ -37,6 +37,8 @@ static void tell_text(struct fetcher *f, enum link_type type, struct span text)
     fetcher_tell(f, &m);
 }
 
+static void flush_rows(struct fetcher *f);
+
 void fetcher_end(struct fetcher *f, enum dialog_failure failure, const char *text)
 {
     struct link_msg m;
@@ -45,7 +47,7 @@ void fetcher_end(struct fetcher *f, enum dialog_failure failure, const char *tex
         return;
     f->ended = true;
     f->phase = PHASE_OVER;
-    fetcher_flush_rows(f);
+    flush_rows(f);
     link_init(&m, LINK_ENDED);
     m.failure = (uint8_t)failure;
     m.flags = f->greeted && !f->capa_answered ? LINKF_AT_CAPA : 0;
@@ -53,7 +55,7 @@ void fetcher_end(struct fetcher *f, enum dialog_failure failure, const char *tex
     fetcher_tell(f, &m);
 }
 
-void fetcher_flush_rows(struct fetcher *f)
+static void flush_rows(struct fetcher *f)
 {
     struct link_msg m;
 
@@ -71,7 +73,7 @@ static void row(struct fetcher *f, const struct dialog_event *event)
     size_t n = link_row_put(f->rows + f->nrows, sizeof f->rows - f->nrows, &r);
 
     if (n == 0) {
-        fetcher_flush_rows(f);
+        flush_rows(f);
         n = link_row_put(f->rows, sizeof f->rows, &r);
     }
     f->nrows += n;
@@ -144,7 +146,7 @@ static void over(struct fetcher *f, const struct dialog_event *event)
 
     if (f->ended)
         return;
-    fetcher_flush_rows(f);
+    flush_rows(f);
     f->ended = true;
     f->phase = PHASE_OVER;
     link_init(&m, LINK_ENDED);
@@ -193,7 +195,7 @@ void fetcher_on_event(void *ctx, const struct dialog_event *event)
         tell_text(f, LINK_NO_UIDL, event->text);
         return;
     case DIALOG_READY:
-        fetcher_flush_rows(f);
+        flush_rows(f);
         tell_text(f, LINK_READY, span_str(""));
         return;
     case DIALOG_BODY:

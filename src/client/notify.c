@@ -1,5 +1,7 @@
-/* notify.c - see notify.h. */
+/* notify.c - one datagram to the service manager: see notify.h. Does not know: what the daemon does. */
 #include "client/notify.h"
+
+#include "base/num.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -31,6 +33,7 @@ void notify_say(const char *state)
 uint64_t notify_watchdog_ms(void)
 {
     const char *us = getenv("WATCHDOG_USEC");
+    uint64_t value = 0;
 
-    return us ? strtoull(us, NULL, 10) / 1000 : 0;
+    return us && num_all_u64(span_str(us), &value) ? value / 1000 : 0;
 }

@@ -26,7 +26,6 @@ struct run {
     const struct settings *settings;
     const struct run_options *options;
     struct ui *ui;
-    struct buf *probe;
     struct slot *slots;
     uint32_t n, running, failed;
     int code;
@@ -102,7 +101,7 @@ static void start(struct slot *slot)
     s->settings = r->settings;
     s->options = r->options;
     s->ui = r->ui;
-    s->probe = r->probe;
+    s->probe = r->options->probe;
     s->loop = &r->loop;
     s->index = slot->index;
     s->done = on_done;
@@ -155,10 +154,11 @@ static void on_watchdog(uv_timer_t *timer)
 static void prepare(struct run *r)
 {
     static const int numbers[SIGNALS] = { SIGINT, SIGTERM, SIGHUP };
+    struct sigaction ignore = { .sa_handler = SIG_IGN };
     uint64_t watch = notify_watchdog_ms();
 
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a full quota is an error to answer, not an end */
+    sigaction(SIGPIPE, &ignore, NULL);
+    sigaction(SIGXFSZ, &ignore, NULL); /* a full quota is an error to answer, not an end */
     for (int i = 0; i < SIGNALS; i++) {
         uv_signal_init(&r->loop, &r->signals[i]);
         r->signals[i].data = r;
@@ -174,9 +174,9 @@ static void prepare(struct run *r)
 }
 
 int run_accounts(const struct settings *settings, const struct account *const *accounts, uint32_t n,
-                 const struct run_options *options, struct ui *ui, struct buf *probe)
+                 const struct run_options *options, struct ui *ui)
 {
-    struct run r = { .settings = settings, .options = options, .ui = ui, .probe = probe, .n = n };
+    struct run r = { .settings = settings, .options = options, .ui = ui, .n = n };
 
     if (uv_loop_init(&r.loop) != 0)
         return 71;

@@ -24,11 +24,12 @@ struct run_options {
     bool daemon;            /* loop with intervals until SIGTERM; sd_notify */
     bool retry_quarantined; /* fetch --retry: quarantined messages get another chance */
     bool trace;             /* -vv: the dialog, secrets masked */
+    struct buf *probe;      /* RUN_PROBE appends its report: a line with the stage, its facts, an empty line; else NULL */
     bool login;             /* PROBE: log in too (account given) */
 };
 
-/* accounts: which; n of them. probe: RUN_PROBE appends its report ("key: value" lines grouped by stage), else NULL. */
+/* accounts: which; n of them. */
 int run_accounts(const struct settings *settings, const struct account *const *accounts, uint32_t n,
-                 const struct run_options *options, struct ui *ui, struct buf *probe);
+                 const struct run_options *options, struct ui *ui);
 
 #endif

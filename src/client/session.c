@@ -7,6 +7,7 @@
 #include "client/session.h"
 
 #include "base/clock.h"
+#include "base/num.h"
 #include "base/secret.h"
 
 #include <stdio.h>
@@ -220,6 +221,7 @@ static void on_dialled(void *ctx, int fd, const struct net_addr *peer, const str
 static void dial_target(struct session *s, char host[256], uint16_t *port)
 {
     const char *proxy = s->account->proxy, *from;
+    uint64_t number;
     char *colon;
 
     snprintf(host, 256, "%s", s->host);
@@ -232,7 +234,8 @@ static void dial_target(struct session *s, char host[256], uint16_t *port)
     colon = strrchr(host, ':');
     *port = 1080;
     if (colon && !strchr(colon, ']')) {
-        *port = (uint16_t)strtoul(colon + 1, NULL, 10);
+        if (num_all_u64(span_str(colon + 1), &number) && number <= UINT16_MAX)
+            *port = (uint16_t)number;
         *colon = '\0';
     }
     if (strchr(host, ']'))

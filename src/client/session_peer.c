@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CHILD_FD = 3, PACKETS_AT_A_TIME = 64 };
+enum { PACKETS_AT_A_TIME = 64, PROXY_MAX = 512 };
 
 static const char *const system_ca[] = { "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
                                          "/etc/ssl/cert.pem", NULL };
@@ -98,15 +98,15 @@ static void auth_of(const struct account *a, struct job *job)
     const char *auth = a->auth && *a->auth ? a->auth : "auto";
 
     job->sasl_name = NULL;
-    if (strcasecmp(auth, "auto") == 0) {
+    if (span_iis(span_str(auth), "auto")) {
         job->auth = DIALOG_AUTH_AUTO;
         job->mechs = MECH_BIT(MECH_SCRAM_SHA_256_PLUS) | MECH_BIT(MECH_SCRAM_SHA_256) | MECH_BIT(MECH_SCRAM_SHA_1_PLUS) |
                      MECH_BIT(MECH_SCRAM_SHA_1) | MECH_BIT(MECH_PLAIN) | MECH_BIT(MECH_LOGIN) | MECH_BIT(MECH_N);
         if (a->certificate && *a->certificate)
             job->mechs |= MECH_BIT(MECH_EXTERNAL);
-    } else if (strcasecmp(auth, "user") == 0) {
+    } else if (span_iis(span_str(auth), "user")) {
         job->auth = DIALOG_AUTH_USER;
-    } else if (strcasecmp(auth, "apop") == 0) {
+    } else if (span_iis(span_str(auth), "apop")) {
         job->auth = DIALOG_AUTH_APOP;
     } else {
         job->auth = DIALOG_AUTH_SASL;
@@ -140,7 +140,7 @@ static void proxy_login(const struct account *a, struct job *job, char *room)
     job->use_proxy = a->proxy && *a->proxy;
     if (!job->use_proxy || !strchr(a->proxy, '@'))
         return;
-    strcpy(room, strstr(a->proxy, "://") ? strstr(a->proxy, "://") + 3 : a->proxy);
+    snprintf(room, PROXY_MAX, "%s", strstr(a->proxy, "://") ? strstr(a->proxy, "://") + 3 : a->proxy);
     at = strrchr(room, '@');
     *at = '\0';
     colon = strchr(room, ':');
@@ -175,13 +175,13 @@ static void job_of(struct session *s, struct job *job)
 static bool brief_child(struct session *s, int sock, struct err *e)
 {
     struct buf text = BUF(JOB_TEXT);
-    char proxy[512] = "";
+    char proxy[PROXY_MAX] = "";
     struct link_msg m;
     struct job job;
     bool ok;
 
     job_of(s, &job);
-    if (!s->account->proxy || strlen(s->account->proxy) < sizeof proxy)
+    if (!s->account->proxy || strlen(s->account->proxy) < PROXY_MAX)
         proxy_login(s->account, &job, proxy);
     job.pins = pins_text(s->account);
     link_init(&m, LINK_JOB);

@@ -146,6 +146,21 @@ static bool open_sink(struct session *s, struct err *e)
     return sink_open(&conf, note, s, &s->sink, e) || failed(s, code_of(e) == 77 ? 77 : 73);
 }
 
+/* "HOST PORT 1", 1 for implicit TLS. */
+static bool recall(struct session *s, struct span fact)
+{
+    struct span host = span_until(&fact, ' '), number = span_until(&fact, ' ');
+    uint64_t port;
+
+    if (host.n == 0 || host.n >= sizeof s->host || !num_all_u64(number, &port) || port > UINT16_MAX)
+        return false;
+    memcpy(s->host, host.p, host.n);
+    s->host[host.n] = '\0';
+    s->port = (uint16_t)port;
+    s->tls = span_is(fact, "1") ? DIALOG_TLS_UP : DIALOG_TLS_STLS;
+    return true;
+}
+
 /* RFC 6186: asked once, then remembered (R6186-06). */
 static bool discover(struct session *s, struct err *e)
 {
@@ -154,21 +169,13 @@ static bool discover(struct session *s, struct err *e)
     struct buf fact = BUF(512);
     size_t n = SRV_MAX;
     char text[400];
+    bool known;
 
     s->discovered = true;
-    if (journal_fact(s->journal, "discovered", &fact, e) && fact.n && fact.n < sizeof text) {
-        unsigned port, tls;
-
-        memcpy(text, fact.p, fact.n);
-        text[fact.n] = '\0';
-        buf_free(&fact);
-        if (sscanf(text, "%255s %u %u", s->host, &port, &tls) == 3 && port < 65536) {
-            s->port = (uint16_t)port;
-            s->tls = tls ? DIALOG_TLS_UP : DIALOG_TLS_STLS;
-            return true;
-        }
-    }
+    known = journal_fact(s->journal, "discovered", &fact, e) && recall(s, buf_span(&fact));
     buf_free(&fact);
+    if (known)
+        return true;
     if (!srv_lookup(domain, getenv("RESTANTE_NAMESERVER"), targets, &n, e) || n == 0)
         return failed(s, 68);
     if (!targets[0].in_domain) {
@@ -195,7 +202,7 @@ static bool credentials(struct session *s, struct err *e)
         buf_wipe(&s->token);
         return credentials_token(a, s->fresh_token, &s->token, e) || failed(s, 77);
     }
-    if (s->password.n || (a->auth && strcasecmp(a->auth, "EXTERNAL") == 0))
+    if (s->password.n || (a->auth && span_iis(span_str(a->auth), "EXTERNAL")))
         return true;
     return credentials_password(a, s->options->may_prompt, &s->password, e) || failed(s, 77);
 }

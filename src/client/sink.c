@@ -11,9 +11,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static const struct sink_ops *const kinds[] = {
-    [SINK_MAILDIR] = &sink_maildir, [SINK_MBOX] = &sink_mbox, [SINK_LMTP] = &sink_lmtp, [SINK_COMMAND] = &sink_command
-};
+static const struct sink_ops *const kinds[] = { [SINK_MAILDIR] = &sink_maildir,
+                                                [SINK_MBOX] = &sink_mbox,
+                                                [SINK_LMTP] = &sink_lmtp,
+                                                [SINK_COMMAND] = &sink_command };
 
 /* What goes into commands, environments and header lines of ours: one line. */
 static bool is_line(const char *text)
@@ -67,7 +68,8 @@ bool sink_open(const struct sink_conf *conf, sink_note *note, void *ctx, struct 
     *out = NULL;
     if (!conf->target || !conf->account || !is_line(conf->account) || !is_line(conf->host) ||
         !is_line(conf->recipient) || !is_line(conf->sender))
-        return err_set(e, FAULT_BAD, "a name of the destination or account is missing or holds a control character");
+        return err_set(e, FAULT_BAD,
+                       "a name of the destination or account is missing or holds a control character");
     s = mem_zero(1, sizeof *s);
     copy_conf(s, conf);
     s->ops = kinds[conf->kind];

@@ -165,10 +165,11 @@ static bool put_received(struct sink *s, struct sink_item *item)
     if (gethostname(self, sizeof self - 1) != 0)
         memcpy(self, "localhost", sizeof "localhost");
     gmtime_r(&now, &tm);
-    snprintf(date, sizeof date, "%s, %d %s %d %02d:%02d:%02d +0000", days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon],
-             tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+    snprintf(date, sizeof date, "%s, %d %s %d %02d:%02d:%02d +0000", days[tm.tm_wday], tm.tm_mday,
+             months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
     ok = buf_printf(&line, "Received: from %.255s by %s with POP3 (restante) for %.255s; %s%s",
-                    s->conf.host ? s->conf.host : "unknown", self, s->conf.account, date, s->keep_crlf ? "\r\n" : "\n");
+                    s->conf.host ? s->conf.host : "unknown", self, s->conf.account, date,
+                    s->keep_crlf ? "\r\n" : "\n");
     ok = ok && emit(s, item, buf_span(&line));
     buf_free(&line);
     return ok;

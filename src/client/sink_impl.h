@@ -57,13 +57,13 @@ struct sink_body {
     EVP_MD_CTX *wire, *stored; /* stored NULL: the stored form is what was sent */
     struct buf out;
     uint64_t octets, stored_octets, checked; /* checked: octets at the last look at the free space */
-    int64_t when;              /* mbox: of the From_ line */
-    bool has_cr;               /* a CR waits for what follows it */
+    int64_t when;                            /* mbox: of the From_ line */
+    bool has_cr;                             /* a CR waits for what follows it */
     bool is_mbox, has_line, at_start, ended; /* at_start: only '>' so far in this line; ended: last octet is LF */
-    size_t from;               /* octets of "From " matched and not yet written */
+    size_t from;                             /* octets of "From " matched and not yet written */
     bool has_sizes;
     struct wiresize sizes;
-    uint64_t stored_wire;      /* what POP3 would call the size of the stored form */
+    uint64_t stored_wire; /* what POP3 would call the size of the stored form */
 };
 
 /* sink_body.c: digests, line ends, quoting, limits, buffered writing. False: item->result and item->err are set. */

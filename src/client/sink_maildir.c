@@ -22,7 +22,8 @@ static bool folders_trusted(const struct sink *s, struct err *e)
         if (sys->fstat(i < 0 ? s->dir.root : s->dir.sub[i], &st) != 0)
             return err_errno(e, "look at", s->conf.target);
         else if (st.st_uid != 0)
-            return err_set(e, FAULT_PERM, "%s belongs to another user: run this account as that user", s->conf.target);
+            return err_set(e, FAULT_PERM, "%s belongs to another user: run this account as that user",
+                           s->conf.target);
     return true;
 }
 
@@ -76,7 +77,8 @@ static bool is_there(const struct sink *s, const struct sink_item *item, const c
     struct sink_digests d;
     uint64_t octets = 0;
     int fd = open_mail(s, MD_NEW, name, &octets);
-    bool same = fd >= 0 && octets == item->entry.stored_octets && digests_of_file(fd, 0, octets, s->keep_crlf, &d) &&
+    bool same = fd >= 0 && octets == item->entry.stored_octets &&
+                digests_of_file(fd, 0, octets, s->keep_crlf, &d) &&
                 memcmp(d.stored, item->entry.stored_digest, JOURNAL_DIGEST) == 0;
 
     sys_close(&fd);
@@ -231,6 +233,8 @@ static bool verify_maildir(struct sink *s, const struct entry *entry, struct err
     return err_set(e, FAULT_BAD, "%s in %s has other octets than were stored", entry->name, s->conf.target);
 }
 
-const struct sink_ops sink_maildir = {
-    .exact = true, .open = open_maildir, .commit = commit_maildir, .recover = recover_maildir, .verify = verify_maildir
-};
+const struct sink_ops sink_maildir = { .exact = true,
+                                       .open = open_maildir,
+                                       .commit = commit_maildir,
+                                       .recover = recover_maildir,
+                                       .verify = verify_maildir };

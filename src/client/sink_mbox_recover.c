@@ -95,7 +95,9 @@ static int open_spool(struct sink *s, const struct entry *entry, const struct si
 static bool cut_half(struct sink *s, struct mbox *m, const struct entry *entry, const struct sink_mark *mark,
                      struct err *e)
 {
-    struct tail t = { .folder = m->fd, .spool = open_spool(s, entry, mark), .at = mark->offset,
+    struct tail t = { .folder = m->fd,
+                      .spool = open_spool(s, entry, mark),
+                      .at = mark->offset,
                       .length = m->octets - mark->offset };
     bool is_ours = false, ok;
 
@@ -125,7 +127,8 @@ static bool recover_locked(struct sink *s, struct mbox *m, struct entry *entry, 
     if (!mark_get(entry, &mark) || !compare(s, m, &mark, stored, e))
         return false;
     if (!*stored)
-        return mark.offset >= m->octets || m->octets > mark.offset + mark.length || cut_half(s, m, entry, &mark, e);
+        return mark.offset >= m->octets || m->octets > mark.offset + mark.length ||
+               cut_half(s, m, entry, &mark, e);
     *stored = false;
     if (sys->fsync(m->fd) != 0 || sys->fsync(s->folder) != 0)
         return err_errno(e, "fsync", s->conf.target);
@@ -177,7 +180,8 @@ bool mbox_verify(struct sink *s, const struct entry *entry, struct err *e)
     ok = compare(s, &m, &mark, &same, e);
     if (ok && !same) {
         bool begins = mark.offset + mark.length <= m.octets && mark.length >= sizeof there &&
-                      sys_pread_all(m.fd, there, sizeof there, mark.offset) && memcmp(there, start, sizeof there) == 0;
+                      sys_pread_all(m.fd, there, sizeof there, mark.offset) &&
+                      memcmp(there, start, sizeof there) == 0;
 
         ok = begins ? err_set(e, FAULT_BAD, "a message in %s has other octets than were stored", s->conf.target)
                     : err_set(e, FAULT_GONE, "a message is not in %s any more", s->conf.target);

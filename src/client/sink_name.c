@@ -95,8 +95,11 @@ static void digest_parts(const struct span *parts, size_t n, uint8_t digest[JOUR
 void sink_name(char name[JOURNAL_NAME], const char *account, const struct entry *entry, uint64_t random)
 {
     int64_t now = clock_real_ns();
-    struct span parts[] = { span_str(account), entry->uid, span_of(&entry->nth, sizeof entry->nth),
-                            span_of(&entry->first_seen, sizeof entry->first_seen), span_of(&random, sizeof random),
+    struct span parts[] = { span_str(account),
+                            entry->uid,
+                            span_of(&entry->nth, sizeof entry->nth),
+                            span_of(&entry->first_seen, sizeof entry->first_seen),
+                            span_of(&random, sizeof random),
                             span_of(&now, sizeof now) };
     uint8_t tag[JOURNAL_DIGEST], digest[JOURNAL_DIGEST];
     char hex[8 + 16 + 1] = "";

@@ -16,13 +16,15 @@ void mark_put(struct entry *entry, const uint64_t *offset, int64_t when)
     hex_put((uint8_t *)wire, span_of(entry->wire_digest, JOURNAL_DIGEST));
     if (offset)
         snprintf(at, sizeof at, "%llu", (unsigned long long)*offset);
-    snprintf(entry->note, sizeof entry->note, "%s %llu %s %llu %s %lld", at, (unsigned long long)entry->stored_octets,
-             stored, (unsigned long long)entry->octets, wire, (long long)when);
+    snprintf(entry->note, sizeof entry->note, "%s %llu %s %llu %s %lld", at,
+             (unsigned long long)entry->stored_octets, stored, (unsigned long long)entry->octets, wire,
+             (long long)when);
 }
 
 bool mark_get(const struct entry *entry, struct sink_mark *mark)
 {
-    struct span rest = span_of(entry->note, strnlen(entry->note, sizeof entry->note)), word = span_until(&rest, ' ');
+    struct span rest = span_of(entry->note, strnlen(entry->note, sizeof entry->note)),
+                word = span_until(&rest, ' ');
 
     *mark = (struct sink_mark){ .has_offset = !span_is(word, "-") };
     return (!mark->has_offset || num_all_u64(word, &mark->offset)) &&

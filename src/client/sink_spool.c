@@ -84,8 +84,10 @@ bool spool_is_ours(const struct sink *s, struct span name)
 
 static bool foreign(const char *path, struct err *e)
 {
-    return err_set(e, FAULT_PERM, "%s belongs to another user, who could redirect what the administrator's account "
-                   "writes there: run this account as that user", path);
+    return err_set(e, FAULT_PERM,
+                   "%s belongs to another user, who could redirect what the administrator's account "
+                   "writes there: run this account as that user",
+                   path);
 }
 
 /* Whoever owns a folder can put a link in place of what is below it while we work (C-27). */

@@ -163,7 +163,13 @@ static void try_next(struct dial *d)
         attempt_failed(d, code);
         return;
     }
-    uv_poll_init(d->loop, &a->poll, a->fd);
+    rc = uv_poll_init(d->loop, &a->poll, a->fd);
+    if (rc != 0) {
+        close(a->fd);
+        a->fd = -1;
+        attempt_failed(d, -rc);
+        return;
+    }
     d->handles++;
     a->open = true;
     uv_poll_start(&a->poll, UV_WRITABLE, on_writable);
@@ -192,6 +198,12 @@ static void interleave(struct dial *d, const struct addrinfo *list)
             }
 }
 
+/* What the name itself is to blame for; all else may pass by itself. */
+static bool is_unknown(int status)
+{
+    return status == 0 || status == UV_EAI_NONAME || status == UV_EAI_NODATA || status == UV_EAI_ADDRFAMILY;
+}
+
 static void on_looked_up(uv_getaddrinfo_t *lookup, int status, struct addrinfo *list)
 {
     struct dial *d = lookup->data;
@@ -203,7 +215,7 @@ static void on_looked_up(uv_getaddrinfo_t *lookup, int status, struct addrinfo *
     if (d->over) {
         maybe_free(d);
     } else if (d->n == 0) {
-        err_set(&d->why, status == UV_EAI_AGAIN ? FAULT_TEMP : FAULT_GONE, "%s: %s", d->host,
+        err_set(&d->why, is_unknown(status) ? FAULT_GONE : FAULT_TEMP, "%s: %s", d->host,
                 status ? uv_strerror(status) : "no address");
         finish(d);
     } else {
@@ -248,7 +260,8 @@ struct dial *dial_start(uv_loop_t *loop, const char *host, uint16_t port, int fa
     d->handles = 2;
     if (strchr(host, ':') || strspn(host, "0123456789.") == strlen(host))
         hints.ai_flags = AI_NUMERICHOST; /* loopback without a configured network too */
-    rc = uv_getaddrinfo(loop, &d->lookup, on_looked_up, d->host, d->port, &hints);
+    rc = strlen(host) < sizeof d->host ? uv_getaddrinfo(loop, &d->lookup, on_looked_up, d->host, d->port, &hints)
+                                       : UV_ENAMETOOLONG;
     if (rc != 0) {
         err_set(&d->why, FAULT_GONE, "%s: %s", d->host, uv_strerror(rc));
         uv_timer_start(&d->race, on_start_failed, 0, 0);

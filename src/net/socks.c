@@ -62,40 +62,40 @@ static size_t expected(const struct socks *s)
     }
 }
 
-static const char *reason(uint8_t code)
+/* What RFC 1928 §6 can say: much of it passes by itself. */
+static bool refused(uint8_t code, struct err *e)
 {
-    static const char *const texts[] = { "", "general failure", "not allowed by its rules", "network unreachable",
-                                         "host unreachable", "connection refused", "time to live expired",
-                                         "command not supported", "address type not supported" };
+    static const struct { enum fault fault; const char *text; } reasons[] = {
+        { FAULT_NONE, "" }, { FAULT_TEMP, "general failure" }, { FAULT_PERM, "its rules do not allow this connection" },
+        { FAULT_TEMP, "network unreachable" }, { FAULT_TEMP, "host unreachable" }, { FAULT_TEMP, "connection refused" },
+        { FAULT_TEMP, "time to live expired" }, { FAULT_PERM, "command not supported" },
+        { FAULT_PERM, "address type not supported" },
+    };
 
-    return code < sizeof texts / sizeof *texts ? texts[code] : "unknown error";
+    if (code < sizeof reasons / sizeof *reasons)
+        return err_set(e, reasons[code].fault, "the proxy: %s", reasons[code].text);
+    return err_set(e, FAULT_PERM, "the proxy: unknown error %u", code);
+}
+
+static bool too_long(struct err *e)
+{
+    return err_set(e, FAULT_BAD, "the host name is empty or too long for SOCKS5");
 }
 
 /* One whole answer is there. */
-static enum socks_next answered(struct socks *s, struct buf *out, struct err *e)
+static bool answered(const struct socks *s, struct buf *out, struct err *e)
 {
-    bool ok = s->in[0] == (s->step == STEP_LOGIN ? 1 : 5);
-
-    if (!ok)
-        err_set(e, FAULT_BAD, "the proxy does not speak SOCKS5");
-    else if (s->step == STEP_METHOD && s->in[1] == 2)
-        ok = put_login(s, out) || err_set(e, FAULT_PERM, "the proxy wants a user and a password");
-    else if (s->step == STEP_METHOD && s->in[1] == 0)
-        ok = put_connect(s, out) || err_set(e, FAULT_BAD, "the host name is too long for SOCKS5");
-    else if (s->step == STEP_METHOD)
-        ok = err_set(e, FAULT_PERM, "the proxy accepts no method of login that we know");
-    else if (s->in[1] != 0)
-        ok = err_set(e, FAULT_PERM, s->step == STEP_LOGIN ? "the proxy rejects the login" : "the proxy: %s",
-                     reason(s->in[1]));
-    else if (s->step == STEP_LOGIN)
-        ok = put_connect(s, out) || err_set(e, FAULT_BAD, "the host name is too long for SOCKS5");
-    if (!ok)
-        return SOCKS_FAILED;
+    if (s->in[0] != (s->step == STEP_LOGIN ? 1 : 5))
+        return err_set(e, FAULT_BAD, "the proxy does not speak SOCKS5");
     if (s->step == STEP_REPLY)
-        return SOCKS_DONE;
-    s->step = s->step == STEP_METHOD && s->in[1] == 2 ? STEP_LOGIN : STEP_REPLY;
-    s->n = 0;
-    return SOCKS_MORE;
+        return s->in[1] == 0 || refused(s->in[1], e);
+    if (s->step == STEP_LOGIN)
+        return s->in[1] == 0 ? put_connect(s, out) || too_long(e) : err_set(e, FAULT_PERM, "the proxy rejects the login");
+    if (s->in[1] == 2)
+        return put_login(s, out) || err_set(e, FAULT_PERM, "the proxy wants a user and a password");
+    if (s->in[1] == 0)
+        return put_connect(s, out) || too_long(e);
+    return err_set(e, FAULT_PERM, "the proxy accepts no method of login that we know");
 }
 
 enum socks_next socks_input(struct socks *s, struct span *in, struct buf *out, struct err *e)
@@ -108,12 +108,14 @@ enum socks_next socks_input(struct socks *s, struct span *in, struct buf *out, s
             return SOCKS_FAILED;
         }
         s->in[s->n++] = span_take(in, 1).p[0];
-        if (s->n == expected(s)) {
-            enum socks_next next = answered(s, out, e);
-
-            if (next != SOCKS_MORE)
-                return next;
-        }
+        if (s->n != expected(s))
+            continue;
+        if (!answered(s, out, e))
+            return SOCKS_FAILED;
+        if (s->step == STEP_REPLY)
+            return SOCKS_DONE;
+        s->step = s->step == STEP_METHOD && s->in[1] == 2 ? STEP_LOGIN : STEP_REPLY;
+        s->n = 0;
     }
     return s->step <= STEP_REPLY ? SOCKS_MORE : SOCKS_FAILED;
 }

@@ -14,9 +14,11 @@
 #include <resolv.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 
-enum { DNS_HEADER = 12, TYPE_SRV = 33, CLASS_IN = 1, JUMPS = 32, ANSWER = 16 * 1024 };
+enum { DNS_HEADER = 12, TYPE_SRV = 33, CLASS_IN = 1, JUMPS = 32, ANSWER = 16 * 1024,
+       IS_ANSWER = 0x8000, RCODE = 0x000f };
 
 static bool take16(struct span answer, size_t *at, unsigned *value)
 {
@@ -95,11 +97,12 @@ static bool take_target(struct span answer, size_t at, size_t end, struct srv_ta
 
 bool srv_parse(struct span answer, const char *domain, bool implicit_tls, struct srv_target *out, size_t *n, size_t room)
 {
-    unsigned questions, answers, type, class, length, ttl;
-    size_t at = 4;
+    unsigned flags, questions, answers, type, class, length, ttl;
+    size_t at = 2;
 
     *n = 0;
-    if (!take16(answer, &at, &questions) || !take16(answer, &at, &answers) || answer.n < DNS_HEADER)
+    if (!take16(answer, &at, &flags) || !take16(answer, &at, &questions) || !take16(answer, &at, &answers) ||
+        answer.n < DNS_HEADER || !(flags & IS_ANSWER) || (flags & RCODE))
         return false;
     at = DNS_HEADER;
     for (; questions; questions--) {
@@ -136,31 +139,39 @@ static int by_rank(const void *a, const void *b)
     return (x->priority > y->priority) - (x->priority < y->priority);
 }
 
-/* Within one priority each next target is drawn by weight (RFC 2782). */
+/* Weight 0 stands first within its rank, as RFC 2782 draws. */
+static int by_rank_and_weight(const void *a, const void *b)
+{
+    const struct srv_target *x = a, *y = b;
+    int rank = by_rank(a, b);
+
+    return rank ? rank : (x->weight > y->weight) - (x->weight < y->weight);
+}
+
+/* Within one priority each next target is drawn by weight: a number from 0 to the sum, the first whose running sum
+ * reaches it (RFC 2782). The others keep their order. */
 static void draw(struct srv_target *t, size_t n, uint64_t *random)
 {
     for (size_t i = 0; i + 1 < n; i++) {
-        uint64_t total = 0, hit;
+        uint64_t total = 0, hit, sum;
+        struct srv_target chosen;
         size_t j = i;
 
         for (size_t k = i; k < n; k++)
-            total += t[k].weight + 1u;
+            total += t[k].weight;
         *random = *random * 6364136223846793005u + 1442695040888963407u;
-        hit = (*random >> 33) % total;
-        while (hit > t[j].weight)
-            hit -= t[j++].weight + 1u;
-        if (j != i) {
-            struct srv_target swap = t[i];
-
-            t[i] = t[j];
-            t[j] = swap;
-        }
+        hit = (*random >> 33) % (total + 1);
+        for (sum = t[i].weight; sum < hit; sum += t[j].weight)
+            j++;
+        chosen = t[j];
+        memmove(&t[i + 1], &t[i], (j - i) * sizeof *t);
+        t[i] = chosen;
     }
 }
 
 void srv_order(struct srv_target *targets, size_t n, uint64_t random)
 {
-    qsort(targets, n, sizeof *targets, by_rank);
+    qsort(targets, n, sizeof *targets, by_rank_and_weight);
     for (size_t i = 0, j; i < n; i = j) {
         for (j = i; j < n && by_rank(&targets[i], &targets[j]) == 0; j++)
             ;
@@ -206,7 +217,7 @@ static bool service(struct __res_state *state, const char *domain, bool implicit
 bool srv_lookup(const char *domain, const char *nameserver, struct srv_target *targets, size_t *n, struct err *e)
 {
     struct __res_state state;
-    uint64_t random = (uint64_t)(uintptr_t)&state;
+    uint64_t random = 0;
     bool ok;
 
     *n = 0;
@@ -216,6 +227,8 @@ bool srv_lookup(const char *domain, const char *nameserver, struct srv_target *t
     ok = use_server(&state, nameserver) && service(&state, domain, true, targets, n) &&
          service(&state, domain, false, targets, n);
     res_nclose(&state);
+    if (getrandom(&random, sizeof random, 0) != sizeof random)
+        random = 1; /* which of equal servers is no secret */
     if (!ok)
         return err_set(e, FAULT_TEMP, "%s: DNS does not answer", domain);
     if (*n == 0)

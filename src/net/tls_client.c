@@ -1,11 +1,12 @@
 /* tls_client.c - TLS towards a server: see tls_client.h. RFC 8314, 9325, 9525, 7301, 6066.
  *
- * Does not know: sockets' waiting, POP3.
+ * The server is judged inside the handshake, in place of OpenSSL's own check of the chain: so a server that is refused
+ * gets an alert, and never our certificate (R8314-C-09). Does not know: sockets' waiting, POP3.
  */
 #include "net/tls_client.h"
 
 #include "base/base64.h"
-#include "base/num.h"
+#include "base/net_addr.h"
 #include "base/text.h"
 
 #include <arpa/inet.h>
@@ -22,23 +23,30 @@ struct tls_client {
     const struct tls_client_conf *conf;
     SSL_CTX *ctx;
     SSL *ssl;
-    bool ended; /* a fatal error: no more calls into OpenSSL */
+    bool judged;    /* the server's certificate was looked at and is good enough for conf */
+    bool ended;     /* a fatal error: no more calls into OpenSSL */
+    struct err why; /* the server was refused */
 };
+
+static int on_certificate(X509_STORE_CTX *store, void *arg);
 
 static bool fail(struct err *e, const char *what)
 {
-    char text[200];
+    unsigned long code = ERR_peek_last_error();
+    const char *reason = ERR_reason_error_string(code);
 
-    ERR_error_string_n(ERR_peek_last_error(), text, sizeof text);
+    if (ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER)
+        reason = "what the server sends is not TLS";
+    err_set(e, FAULT_PERM, "%s: %s", what, reason ? reason : "unknown error");
     ERR_clear_error();
-    return err_set(e, FAULT_PERM, "%s: %s", what, text);
+    return false;
 }
 
 static bool is_ip(const char *host)
 {
     uint8_t room[16];
 
-    return inet_pton(AF_INET, host, room) == 1 || inet_pton(AF_INET6, host, room) == 1;
+    return inet_pton(AF_INET, host, room) == 1 || strchr(host, ':');
 }
 
 static BIO *mem_bio(struct span pem)
@@ -131,6 +139,11 @@ bool tls_client_new(const struct tls_client_conf *conf, int fd, struct tls_clien
 
     if (conf->verify == TLS_VERIFY_PIN && conf->npins == 0)
         return err_set(e, FAULT_PERM, "verify = pin without a pin");
+    if (!conf->host[0] || conf->host[0] == '.') /* OpenSSL would take these for "any" */
+        return err_set(e, FAULT_PERM, "\"%s\" is no host name", conf->host);
+    for (const char *p = conf->host; *p; p++)
+        if (*p & 0x80)
+            return err_set(e, FAULT_PERM, "host names that are not ASCII are written as xn--…");
     ctx = context(conf, e);
     if (!ctx)
         return false;
@@ -143,7 +156,8 @@ bool tls_client_new(const struct tls_client_conf *conf, int fd, struct tls_clien
         tls_client_free(&made);
         return fail(e, "TLS");
     }
-    SSL_set_verify(made->ssl, SSL_VERIFY_NONE, NULL); /* decided after the handshake, with words for people */
+    SSL_CTX_set_cert_verify_callback(ctx, on_certificate, made);
+    SSL_set_verify(made->ssl, SSL_VERIFY_PEER, NULL);
     SSL_set_connect_state(made->ssl);
     *t = made;
     return true;
@@ -211,19 +225,31 @@ static bool named(X509 *x, const struct tls_client_conf *conf)
     return X509_check_host(x, conf->host, strlen(conf->host), flags, NULL) == 1 || (conf->srv_domain && srv_id(x, conf));
 }
 
-static void names_of(X509 *x, char *text, size_t room)
+static bool put_general_name(struct buf *out, const GENERAL_NAME *name)
+{
+    struct net_addr ip = { .b = { [10] = 0xff, 0xff } };
+    char text[NET_ADDR_TEXT];
+    const ASN1_STRING *s = name->type == GEN_DNS ? name->d.dNSName : name->type == GEN_IPADD ? name->d.iPAddress : NULL;
+    size_t n = s ? (size_t)ASN1_STRING_length(s) : 0;
+
+    if (n == 0 || (out->n && !buf_put_str(out, ", ")))
+        return false;
+    if (name->type == GEN_DNS)
+        return text_put_clean(out, span_of(ASN1_STRING_get0_data(s), n), 60) > 0;
+    if (n != 4 && n != 16)
+        return buf_put_str(out, "?");
+    memcpy(ip.b + 16 - n, ASN1_STRING_get0_data(s), n);
+    net_addr_text(&ip, text);
+    return buf_put_str(out, text);
+}
+
+static void names_of(const X509 *x, char *text, size_t room)
 {
     GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
     struct buf out = BUF(room - 1);
 
-    for (int i = 0; names && i < sk_GENERAL_NAME_num(names); i++) {
-        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
-
-        if (name->type != GEN_DNS || (out.n && !buf_put_str(&out, ", ")))
-            continue;
-        text_put_clean(&out, span_of(ASN1_STRING_get0_data(name->d.dNSName), (size_t)ASN1_STRING_length(name->d.dNSName)),
-                       60);
-    }
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++)
+        put_general_name(&out, sk_GENERAL_NAME_value(names, i));
     if (out.n)
         memcpy(text, out.p, out.n);
     text[out.n] = '\0';
@@ -231,49 +257,83 @@ static void names_of(X509 *x, char *text, size_t room)
     GENERAL_NAMES_free(names);
 }
 
-static bool chain_holds(struct tls_client *t, X509 *x, struct err *e)
+static void date_of(const ASN1_TIME *time, char text[32])
 {
-    X509_STORE_CTX *c = X509_STORE_CTX_new();
-    bool ok = c && X509_STORE_CTX_init(c, SSL_CTX_get_cert_store(t->ctx), x, SSL_get_peer_cert_chain(t->ssl)) == 1;
+    struct tm tm;
 
-    if (ok) {
-        X509_STORE_CTX_set_default(c, "ssl_server");
-        X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(c), 1);
-        ok = X509_verify_cert(c) == 1;
+    if (ASN1_TIME_to_tm(time, &tm) == 1)
+        snprintf(text, 32, "%04d-%02d-%02d", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday);
+    else
+        snprintf(text, 32, "an unreadable date");
+}
+
+/* Why a chain does not hold, in words that an owner of a mailbox can act on. */
+static bool chain_broken(const X509_STORE_CTX *store, struct err *e)
+{
+    const X509 *x = X509_STORE_CTX_get_current_cert(store);
+    const char *whose = X509_STORE_CTX_get_error_depth(store) > 0 ? "a certificate of its issuers" : "certificate";
+    int code = X509_STORE_CTX_get_error(store);
+    char date[32] = "";
+
+    switch (code) {
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+        date_of(x ? X509_get0_notAfter(x) : NULL, date);
+        return err_set(e, FAULT_PERM, "%s expired on %s", whose, date);
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+        date_of(x ? X509_get0_notBefore(x) : NULL, date);
+        return err_set(e, FAULT_PERM, "%s is valid from %s on only", whose, date);
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+        return err_set(e, FAULT_PERM, "certificate is self-signed: nobody vouches for the server");
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+        return err_set(e, FAULT_PERM, "certificate is issued by an authority that is not among the trusted ones");
+    case X509_V_ERR_CERT_REVOKED:
+        return err_set(e, FAULT_PERM, "%s is revoked", whose);
+    default:
+        return err_set(e, FAULT_PERM, "%s refused: %s", whose, X509_verify_cert_error_string(code));
     }
-    if (!ok)
-        err_set(e, FAULT_PERM, "certificate refused: %s",
-                c ? X509_verify_cert_error_string(X509_STORE_CTX_get_error(c)) : "out of memory");
-    X509_STORE_CTX_free(c);
-    ERR_clear_error();
-    return ok;
 }
 
 /* Path first, then the name, then pins (R7817-01). */
-static bool trusted(struct tls_client *t, struct err *e)
+static bool trusted(struct tls_client *t, X509_STORE_CTX *store)
 {
     const struct tls_client_conf *conf = t->conf;
-    X509 *x = SSL_get0_peer_certificate(t->ssl);
-    const unsigned char *alpn;
-    unsigned n;
+    X509 *x = X509_STORE_CTX_get0_cert(store);
     char names[160];
 
-    SSL_get0_alpn_selected(t->ssl, &alpn, &n);
-    if (n && (n != 4 || memcmp(alpn, "pop3", 4) != 0))
-        return err_set(e, FAULT_PERM, "the server speaks another protocol (ALPN), not POP3");
-    if (!x)
-        return err_set(e, FAULT_PERM, "the server has no certificate");
-    if (conf->verify == TLS_VERIFY_FULL) {
-        if (!chain_holds(t, x, e))
-            return false;
-        if (!named(x, conf)) {
-            names_of(x, names, sizeof names);
-            return err_set(e, FAULT_PERM, "the certificate is for %s, not for %s", *names ? names : "no host name", conf->host);
-        }
+    if (conf->verify == TLS_VERIFY_FULL && X509_verify_cert(store) != 1)
+        return chain_broken(store, &t->why);
+    if (conf->verify == TLS_VERIFY_FULL && !named(x, conf)) {
+        X509_STORE_CTX_set_error(store, X509_V_ERR_HOSTNAME_MISMATCH);
+        names_of(x, names, sizeof names);
+        return err_set(&t->why, FAULT_PERM, "certificate is for %s, not for %s", *names ? names : "no host name",
+                       conf->host);
     }
-    if (conf->npins && !pinned(x, conf))
-        return err_set(e, FAULT_PERM, "the key of the certificate is none of those that are pinned");
+    if (conf->npins && !pinned(x, conf)) {
+        X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
+        return err_set(&t->why, FAULT_PERM, "the key of the certificate is none of those that are pinned");
+    }
+    X509_STORE_CTX_set_error(store, X509_V_OK);
     return true;
+}
+
+/* Once per handshake, in both versions after the server's answer to ALPN and before anything of ours. */
+static int on_certificate(X509_STORE_CTX *store, void *arg)
+{
+    struct tls_client *t = arg;
+    const unsigned char *alpn;
+    unsigned n;
+
+    SSL_get0_alpn_selected(t->ssl, &alpn, &n);
+    if (n && (n != 4 || memcmp(alpn, "pop3", 4) != 0)) {
+        X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
+        err_set(&t->why, FAULT_PERM, "the server speaks another protocol (ALPN), not POP3");
+        return 0;
+    }
+    t->judged = trusted(t, store);
+    return t->judged;
 }
 
 static enum tls_io result(struct tls_client *t, int rc, struct err *e)
@@ -292,6 +352,11 @@ static enum tls_io result(struct tls_client *t, int rc, struct err *e)
         break;
     }
     t->ended = true;
+    if (t->why.text[0]) {
+        *e = t->why;
+        ERR_clear_error();
+        return TLS_IO_FAILED;
+    }
     if ((code == SSL_ERROR_SYSCALL && last == 0) ||
         (code == SSL_ERROR_SSL && ERR_GET_REASON(last) == SSL_R_UNEXPECTED_EOF_WHILE_READING)) {
         ERR_clear_error();
@@ -302,17 +367,27 @@ static enum tls_io result(struct tls_client *t, int rc, struct err *e)
     return TLS_IO_FAILED;
 }
 
+static enum tls_io over(struct err *e)
+{
+    err_set(e, FAULT_TEMP, "the TLS connection is over");
+    return TLS_IO_FAILED;
+}
+
 enum tls_io tls_client_handshake(struct tls_client *t, struct err *e)
 {
     int rc;
 
+    if (t->ended)
+        return over(e);
     ERR_clear_error();
     errno = 0;
     rc = SSL_do_handshake(t->ssl);
     if (rc != 1)
         return result(t, rc, e);
-    if (trusted(t, e))
+    if (t->judged)
         return TLS_IO_DONE;
+    t->ended = true; /* a suite without certificates, which only conf->ciphers could have brought */
+    err_set(e, FAULT_PERM, "the server has no certificate");
     return TLS_IO_FAILED;
 }
 
@@ -320,6 +395,8 @@ enum tls_io tls_client_read(struct tls_client *t, void *p, size_t room, size_t *
 {
     int rc;
 
+    if (t->ended || !t->judged)
+        return over(e);
     ERR_clear_error();
     errno = 0;
     rc = SSL_read_ex(t->ssl, p, room, n);
@@ -330,6 +407,8 @@ enum tls_io tls_client_write(struct tls_client *t, struct span s, size_t *n, str
 {
     int rc;
 
+    if (t->ended || !t->judged)
+        return over(e);
     ERR_clear_error();
     errno = 0;
     rc = SSL_write_ex(t->ssl, s.p, s.n, n);
@@ -365,10 +444,10 @@ static bool put_name(struct buf *out, const char *key, const X509_NAME *name)
 
 static bool put_time(struct buf *out, const char *key, const ASN1_TIME *time)
 {
-    struct tm tm;
+    char date[32];
 
-    return ASN1_TIME_to_tm(time, &tm) != 1 ||
-           buf_printf(out, "%s%04d-%02d-%02d\n", key, tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday);
+    date_of(time, date);
+    return buf_printf(out, "%s%s\n", key, date);
 }
 
 bool tls_client_certificate(struct tls_client *t, struct buf *out)

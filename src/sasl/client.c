@@ -23,7 +23,9 @@ struct sasl_client {
     enum flavour flavour;
     char name[32];
     unsigned steps;
-    bool scram, proven, token_rejected;
+    char nonce[128]; /* SCRAM: the one that we sent */
+    bool scram, proven;
+    bool refused, token_rejected; /* by an OAuth error challenge; a fresh token may help */
     char why[400];
 };
 
@@ -57,8 +59,13 @@ struct sasl_client *sasl_client_new(const struct sasl_client_conf *conf, struct 
     return c;
 }
 
+/* GNU SASL frees its copy of the password without wiping it. */
 static void end(struct sasl_client *c)
 {
+    char *copy = c->session ? (char *)gsasl_property_fast(c->session, GSASL_PASSWORD) : NULL;
+
+    if (copy)
+        explicit_bzero(copy, strlen(copy));
     if (c->session)
         gsasl_finish(c->session);
     c->session = NULL;
@@ -94,39 +101,76 @@ static bool put_binding(struct sasl_client *c, Gsasl_property property, struct s
     return gsasl_property_set(c->session, property, (const char *)text) == GSASL_OK;
 }
 
+static bool ends_in_plus(const char *name)
+{
+    return strlen(name) > 5 && strcmp(name + strlen(name) - 5, "-PLUS") == 0;
+}
+
+/* What divides the fields of OAuth's messages must not come in with them. */
+static bool is_visible(struct span s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] <= ' ' || s.p[i] > '~')
+            return false;
+    return true;
+}
+
+static bool is_visible_name(const char *s)
+{
+    for (; *s; s++)
+        if ((uint8_t)*s < ' ' || *s == 0x7f)
+            return false;
+    return true;
+}
+
 static bool usable(struct sasl_client *c, const char *name)
 {
     const struct sasl_client_conf *conf = c->conf;
-    bool plus = strlen(name) > 5 && strcmp(name + strlen(name) - 5, "-PLUS") == 0;
 
     if (strcmp(name, "EXTERNAL") == 0)
         return conf->has_certificate || no(c, "EXTERNAL needs a client certificate");
     if (c->flavour != FLAVOUR_GSASL) {
         if (!conf->tls)
             return no(c, "tokens are sent inside TLS only");
-        return conf->token.n > 0 || no(c, "there is no token: set token-command");
+        if (conf->token.n == 0)
+            return no(c, "there is no token: set token-command");
+        return (is_visible(conf->token) && is_visible_name(conf->user)) ||
+               no(c, "the token or the user's name holds octets that no token may hold");
     }
     if (conf->password.n == 0)
         return no(c, "there is no password");
-    if (plus && conf->binding_exporter.n == 0 && conf->binding_unique.n == 0)
+    if (memchr(conf->password.p, 0, conf->password.n))
+        return no(c, "the password holds a NUL");
+    if (ends_in_plus(name) && conf->binding_exporter.n == 0 && conf->binding_unique.n == 0)
         return no(c, "no channel binding on this connection");
     return true;
 }
 
 /* With binding data and a mechanism without -PLUS, GNU SASL says "y": a server that does offer -PLUS then notices that
- * somebody hid it from us (R5802-19). */
+ * somebody hid it from us (R5802-19). Where -PLUS is offered and not used, "y" would make a server fail us: no data, "n".
+ * Before TLS 1.3 tls-unique is the type to use, from there on it does not exist (R9266-01, -02). */
+static bool put_bindings(struct sasl_client *c, bool plus)
+{
+    const struct sasl_client_conf *conf = c->conf;
+
+    if (!plus && conf->server_offers_plus)
+        return true;
+    return conf->binding_unique.n ? put_binding(c, GSASL_CB_TLS_UNIQUE, conf->binding_unique)
+                                  : put_binding(c, GSASL_CB_TLS_EXPORTER, conf->binding_exporter);
+}
+
 static bool begin_gsasl(struct sasl_client *c)
 {
     const struct sasl_client_conf *conf = c->conf;
     int rc = gsasl_client_start(c->lib, c->name, &c->session);
 
     if (rc != GSASL_OK)
-        return no(c, gsasl_strerror(rc));
+        return no(c, rc == GSASL_UNKNOWN_MECHANISM ? "unknown mechanism" : gsasl_strerror(rc));
     return put_property(c, GSASL_AUTHID, span_str(conf->user)) && put_property(c, GSASL_PASSWORD, conf->password) &&
-           put_property(c, GSASL_SERVICE, span_str("pop")) && put_property(c, GSASL_HOSTNAME, span_str(conf->host)) &&
+           put_property(c, GSASL_SERVICE, span_str("pop")) &&
+           put_property(c, GSASL_HOSTNAME, span_str(conf->host ? conf->host : "")) &&
            (!conf->authzid || !*conf->authzid || put_property(c, GSASL_AUTHZID, span_str(conf->authzid))) &&
-           put_binding(c, GSASL_CB_TLS_EXPORTER, conf->binding_exporter) &&
-           (conf->binding_exporter.n || put_binding(c, GSASL_CB_TLS_UNIQUE, conf->binding_unique));
+           put_bindings(c, ends_in_plus(c->name));
 }
 
 /* RFC 7628 §3.1: gs2 header, then pairs between 0x01; XOAUTH2 has neither header nor host. */
@@ -142,8 +186,21 @@ static bool oauth_message(struct sasl_client *c, struct buf *out)
     for (const char *p = conf->user; *p; p++)
         if (!(*p == ',' ? buf_put_str(out, "=2C") : *p == '=' ? buf_put_str(out, "=3D") : buf_put(out, p, 1)))
             return false;
-    return buf_printf(out, ",\001host=%s\001port=%u\001auth=Bearer ", conf->host, (unsigned)conf->port) &&
+    return buf_printf(out, ",\001host=%s\001port=%u\001auth=Bearer ", conf->host ? conf->host : "", (unsigned)conf->port) &&
            buf_put_span(out, conf->token) && buf_put(out, "\001\001", 2);
+}
+
+/* gs2-header "n,,", then n=user,r=nonce; a comma inside a name is "=2C". */
+static void keep_nonce(struct sasl_client *c, struct span first)
+{
+    while (first.n) {
+        struct span field = span_until(&first, ',');
+
+        if (field.n > 2 && field.n < sizeof c->nonce && memcmp(field.p, "r=", 2) == 0) {
+            memcpy(c->nonce, field.p, field.n);
+            c->nonce[field.n] = '\0';
+        }
+    }
 }
 
 static bool step(struct sasl_client *c, struct span in, struct buf *out)
@@ -154,7 +211,9 @@ static bool step(struct sasl_client *c, struct span in, struct buf *out)
     bool ok = (rc == GSASL_OK || rc == GSASL_NEEDS_MORE) && buf_put(out, made ? made : "", n);
 
     if (rc == GSASL_OK)
-        c->proven = true;
+        c->proven = true; /* SCRAM ends with the server's signature, which GNU SASL has checked */
+    if (c->scram && c->steps == 0 && ok)
+        keep_nonce(c, span_of(made ? made : "", n));
     if (made) {
         explicit_bzero(made, n);
         gsasl_free(made);
@@ -170,8 +229,8 @@ bool sasl_client_start(void *ctx, struct span name, struct buf *initial, bool *h
 
     end(c);
     c->steps = 0;
-    c->proven = c->token_rejected = false;
-    c->why[0] = '\0';
+    c->proven = c->refused = c->token_rejected = false;
+    c->why[0] = c->nonce[0] = '\0';
     if (name.n >= sizeof c->name)
         return no(c, "unknown mechanism");
     for (size_t i = 0; i < name.n; i++)
@@ -191,40 +250,59 @@ bool sasl_client_start(void *ctx, struct span name, struct buf *initial, bool *h
     return !*has_initial || step(c, span_of("", 0), initial);
 }
 
-/* r=nonce,s=salt,i=count: the server may not make us work for ever. */
-static bool scram_first(struct sasl_client *c, struct span challenge)
+/* The one iteration count: the server may not make us work for ever, nor spare a thief the work. */
+static bool scram_count(struct sasl_client *c, struct span digits)
 {
     uint32_t least = c->conf->min_iterations ? c->conf->min_iterations : SASL_CLIENT_MIN_ITERATIONS;
+    uint64_t count;
 
-    if (challenge.n > SASL_CLIENT_MESSAGE)
-        return no(c, "the server's message is too long");
+    if (num_all_saturating(digits, &count) && count >= least && count <= SASL_CLIENT_MAX_ITERATIONS)
+        return true;
+    for (size_t i = 0; i < digits.n; i++)
+        if (!ascii_digit(digits.p[i]))
+            return no(c, "the server's iteration count is no number");
+    snprintf(c->why, sizeof c->why, "iteration count %.*s is not within %u to %d", (int)(digits.n < 20 ? digits.n : 20),
+             (const char *)digits.p, least, SASL_CLIENT_MAX_ITERATIONS);
+    return false;
+}
+
+/* r=nonce,s=salt,i=count, before any work is done on it (R5802-08, -12). */
+static bool scram_first(struct sasl_client *c, struct span challenge)
+{
+    size_t own = strlen(c->nonce);
+
+    if (own == 0 || challenge.n <= own || memcmp(challenge.p, c->nonce, own) != 0 || challenge.p[own] == ',')
+        return no(c, "the server's nonce does not continue ours: the answer is not to this login");
     while (challenge.n) {
         struct span field = span_until(&challenge, ',');
-        uint64_t count;
 
         if (field.n < 2 || field.p[1] != '=')
             continue;
         if (field.p[0] == 's' && field.n - 2 > BASE64_ENCODED(SASL_CLIENT_SALT))
             return no(c, "the server's salt is too long");
-        if (field.p[0] != 'i')
-            continue;
-        span_take(&field, 2);
-        if (!num_all_saturating(field, &count) || count < least || count > SASL_CLIENT_MAX_ITERATIONS) {
-            snprintf(c->why, sizeof c->why, "iteration count %.*s is not within %u to %d", (int)(field.n < 20 ? field.n : 20),
-                     (const char *)field.p, least, SASL_CLIENT_MAX_ITERATIONS);
+        if (field.p[0] == 'i' && !scram_count(c, span_of(field.p + 2, field.n - 2)))
             return false;
-        }
     }
     return true;
 }
 
-/* The server refuses the token and says why in JSON; the answer ends the exchange (R7628-07, XOA2-03). */
+static bool says(struct span text, const char *word)
+{
+    return text.p && memmem(text.p, text.n, word, strlen(word)) != NULL;
+}
+
+/* The server refuses the token and says why in JSON; the answer ends the exchange (R7628-07, XOA2-03). A fresh token is
+ * of use unless the reason is another one (RFC 6750 §3.1). */
 static bool oauth_error(struct sasl_client *c, struct span challenge, struct buf *response)
 {
     struct buf clean = BUF(sizeof c->why - 1);
+    struct span json = span_of(challenge.p, challenge.n < SASL_CLIENT_MESSAGE ? challenge.n : SASL_CLIENT_MESSAGE);
 
-    c->token_rejected = true;
-    text_put_clean(&clean, span_of(challenge.p, challenge.n < 8192 ? challenge.n : 8192), 120);
+    if (c->refused)
+        return no(c, "the server goes on after it refused the token");
+    c->refused = true;
+    c->token_rejected = !json.n || !(says(json, "insufficient_scope") || says(json, "invalid_request"));
+    text_put_clean(&clean, json, 120);
     if (clean.n)
         memcpy(c->why, clean.p, clean.n);
     c->why[clean.n] = '\0';
@@ -240,10 +318,10 @@ bool sasl_client_step(void *ctx, struct span challenge, struct buf *response)
         return oauth_error(c, challenge, response);
     if (!c->session)
         return no(c, "no exchange was begun");
+    if (challenge.n > SASL_CLIENT_MESSAGE)
+        return no(c, "the server's message is too long");
     if (c->scram && c->steps == 1 && !scram_first(c, challenge))
         return false;
-    if (challenge.n > 64 * 1024)
-        return no(c, "the server's message is too long");
     return step(c, challenge, response);
 }
 
@@ -252,7 +330,7 @@ bool sasl_client_complete(void *ctx)
     struct sasl_client *c = ctx;
 
     if (c->flavour != FLAVOUR_GSASL)
-        return !c->token_rejected;
+        return !c->refused;
     return !c->scram || c->proven || no(c, "the server did not prove that it knows the password");
 }
 
