@@ -1,19 +1,13 @@
 /* secret_input.c - passwords from people, pipes and the random generator: see secret_input.h. */
 #include "admin/secret_input.h"
 
+#include "base/ask.h"
 #include "base/secret.h"
 
 #include <errno.h>
-#include <termios.h>
 #include <unistd.h>
 
-enum { CTRL_C = 3, CTRL_D = 4, CTRL_U = 21, BACKSPACE = 8, DELETE = 127 };
 enum { GENERATED = 20, GROUP = 4 };
-
-static bool say(const char *text)
-{
-    return write(2, text, strlen(text)) >= 0;
-}
 
 static ssize_t read_octet(int fd, uint8_t *c)
 {
@@ -23,46 +17,6 @@ static ssize_t read_octet(int fd, uint8_t *c)
         n = read(fd, c, 1);
     while (n < 0 && errno == EINTR);
     return n;
-}
-
-/* A line typed with echo and signals off, so that an interrupt cannot leave the terminal mute. */
-static bool read_keys(struct buf *secret, struct err *e)
-{
-    uint8_t c;
-
-    while (read_octet(0, &c) == 1 && c != '\n' && c != '\r') {
-        if (c == CTRL_C || c == CTRL_D)
-            return err_set(e, FAULT_BAD, "cancelled; nothing was changed");
-        if (c == BACKSPACE || c == DELETE) {
-            while (secret->n && (secret->p[secret->n - 1] & 0xc0) == 0x80)
-                secret->n--;
-            secret->n -= secret->n > 0;
-        } else if (c == CTRL_U) {
-            secret->n = 0;
-        } else if (!buf_put(secret, &c, 1)) {
-            return err_set(e, FAULT_BAD, "the password is longer than %d octets", SECRET_MAX);
-        }
-    }
-    return true;
-}
-
-static bool ask(const char *prompt, struct buf *secret, struct err *e)
-{
-    struct termios before, quiet;
-    bool ok;
-
-    if (tcgetattr(0, &before) != 0)
-        return err_errno(e, "tcgetattr", "terminal");
-    quiet = before;
-    quiet.c_lflag &= ~(tcflag_t)(ECHO | ICANON | ISIG);
-    quiet.c_cc[VMIN] = 1;
-    quiet.c_cc[VTIME] = 0;
-    if (tcsetattr(0, TCSAFLUSH, &quiet) != 0) /* before the prompt: nothing typed after it may be seen */
-        return err_errno(e, "tcsetattr", "terminal");
-    ok = say(prompt) ? read_keys(secret, e) : err_errno(e, "write", "terminal");
-    tcsetattr(0, TCSAFLUSH, &before);
-    say("\n");
-    return ok;
 }
 
 bool secret_from_line(int fd, struct buf *secret, struct err *e)
@@ -87,7 +41,7 @@ bool secret_ask(const char *prompt, struct buf *secret, struct err *e)
 
     if (!isatty(0))
         return err_set(e, FAULT_BAD, "no terminal to ask for the password; use --password-stdin or --generate");
-    ok = ask(prompt, secret, e) && ask("The same again: ", &again, e);
+    ok = ask_secret(0, 2, prompt, secret, e) && ask_secret(0, 2, "The same again: ", &again, e);
     if (ok && secret->n == 0)
         ok = err_set(e, FAULT_BAD, "the password is empty; nothing was changed");
     else if (ok && !secret_eq(buf_span(secret), buf_span(&again)))

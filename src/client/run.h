@@ -20,7 +20,6 @@ enum run_mode {
 
 struct run_options {
     enum run_mode mode;
-    bool may_prompt;
     bool daemon;            /* loop with intervals until SIGTERM; sd_notify */
     bool retry_quarantined; /* fetch --retry: quarantined messages get another chance */
     bool trace;             /* -vv: the dialog, secrets masked */

@@ -88,6 +88,8 @@ static void finish(struct session *s)
     session_work(s, session_do_close, after_close);
 }
 
+static void session_attempt(struct session *s);
+
 static void on_pause_over(uv_timer_t *timer)
 {
     struct session *s = timer->data;
@@ -278,7 +280,7 @@ static void after_prepare(struct session *s)
     s->dial = dial_start(s->loop, host, port, family, s->account->connect_s * 1000, on_dialled, s);
 }
 
-void session_attempt(struct session *s)
+static void session_attempt(struct session *s)
 {
     free_listing(s);
     s->sessions++;

@@ -113,7 +113,7 @@ struct session {
     bool has_login_delay;
     uint8_t failure, code;        /* of LINK_ENDED */
     int exit_code, pending_code;  /* worst so far; of this attempt */
-    char why[256], plan_note[256];
+    char why[320], plan_note[256];
 };
 
 void session_start(struct session *s);
@@ -123,7 +123,6 @@ void session_interrupt(struct session *s);
 
 
 /* session.c */
-void session_attempt(struct session *s);
 void session_closed(struct session *s);    /* the connection is over and all that came is dealt with */
 void session_hang_up(struct session *s);   /* ends the connection without QUIT; what is complete is still stored */
 void session_fail(struct session *s, int code, const char *why);

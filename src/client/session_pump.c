@@ -213,10 +213,12 @@ static void talk(struct session *s)
     bool all_asked;
 
     if (!s->ready) {
-        if (s->listed && s->options->mode == RUN_PROBE)
+        if (s->listed && s->options->mode == RUN_PROBE) {
             s->ready = true;
-        else if (s->listed)
+            s->next = s->listing.count + 1;
+        } else if (s->listed) {
             session_work(s, session_do_plan, after_plan);
+        }
         if (!s->ready)
             return;
     }

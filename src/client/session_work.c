@@ -204,7 +204,7 @@ static bool credentials(struct session *s, struct err *e)
     }
     if (s->password.n || (a->auth && span_iis(span_str(a->auth), "EXTERNAL")))
         return true;
-    return credentials_password(a, s->options->may_prompt, &s->password, e) || failed(s, 77);
+    return credentials_password(a, &s->password, e) || failed(s, 77);
 }
 
 void session_do_prepare(struct session *s)

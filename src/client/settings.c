@@ -49,7 +49,7 @@ char *settings_default_file(void)
     return user_folder("XDG_CONFIG_HOME", ".config", "/config");
 }
 
-void account_reset(struct account *account)
+static void account_reset(struct account *account)
 {
     for (const struct setting_row *row = setting_account_rows; row->name; row++)
         setting_reset(row, account);
@@ -61,7 +61,7 @@ void account_copy(struct account *to, const struct account *from)
         setting_copy(row, to, from);
 }
 
-void account_free(struct account *account)
+static void account_free(struct account *account)
 {
     for (const struct setting_row *row = setting_account_rows; row->name; row++)
         setting_clear(row, account);

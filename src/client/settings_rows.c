@@ -107,7 +107,7 @@ const struct setting_row setting_account_rows[] = {
          "line ends of what is stored: LF, or CRLF as sent"),
     FLAG("received-line", received_line, "no",
          "put one Received: line in front of each message"),
-    FLAG("size-fields", size_fields, "no",
+    FLAG("size-fields", size_fields, "yes",
          "put the sizes into names of Maildir files (S= and W=)"),
 
     { "keep", "keep", "all", "what stays on the server: all, none, \"14d\", \"newest 500\" or \"until 80% of 2G\"",

@@ -61,10 +61,8 @@ bool setting_same(const struct setting_row *row, const void *a, const void *b);
 bool setting_kind(const struct setting_row *row, struct buf *out);
 bool setting_range(const struct setting_row *row, struct buf *out);
 
-/* All rows of an account set to defaults, copied, freed. */
-void account_reset(struct account *account);
+/* A copy of all rows. */
 void account_copy(struct account *to, const struct account *from);
-void account_free(struct account *account);
 
 /* The part of a file name before its last "/", for relative paths; "~/" in front is expanded. */
 char *settings_path(const char *path, const char *file);

@@ -16,7 +16,7 @@
 static bool open_parent(struct sink *s, struct err *e)
 {
     char *path = mem_str(s->conf.target), *slash = strrchr(path, '/');
-    bool ok = slash && mdname_is_message(span_str(slash + 1)) && strlen(slash + 1) < MDNAME_MAX - 5;
+    bool ok = slash && mdname_is_message(span_str(slash + 1)) && strlen(slash + 1) < MDNAME_MAX - 20;
     struct stat st;
 
     if (!ok) {

@@ -1,7 +1,6 @@
 /* sink_mbox_lock.c - an mbox folder, open and locked against its other users.
  *
- * First an fcntl lock on the whole file, then PATH.lock, created exclusively (atomic on every file system since
- * NFSv3); whoever finds one of them taken lets go of both and asks again until the time is over. Where nobody may
+ * First an fcntl lock on the whole file, then PATH.lock, made by a link from a finished file (which replaces nothing); whoever finds one of them taken lets go of both and asks again until the time is over. Where nobody may
  * create PATH.lock (a spool directory of the system) the fcntl lock stands alone. A PATH.lock that says "restante" was
  * left by a crash: its maker held the fcntl lock, which we have now. One of others is left alone for ten minutes.
  * Does not know: what is appended.
@@ -17,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WAIT_MS = 30000, PAUSE_MS = 25, STALE_S = 600 };
+enum { WAIT_MS = 30000, PAUSE_MS = 25, STALE_S = 600, DOT_ROOM = MDNAME_ROOM + 32 };
 
 static const char ours[] = "restante\n";
 
@@ -28,9 +27,9 @@ static void pause_a_moment(void)
     nanosleep(&moment, NULL);
 }
 
-static void dot_name(const struct sink *s, char name[MDNAME_ROOM + 8])
+static void dot_name(const struct sink *s, char name[DOT_ROOM], const char *end)
 {
-    snprintf(name, MDNAME_ROOM + 8, "%s.lock", s->file);
+    snprintf(name, DOT_ROOM, "%s.lock%s", s->file, end);
 }
 
 static bool is_stale(const struct sink *s, const char *name)
@@ -52,27 +51,35 @@ static bool is_stale(const struct sink *s, const char *name)
     return n == sizeof ours - 1 && memcmp(text, ours, sizeof ours - 1) == 0;
 }
 
+/* The file that becomes PATH.lock, so that it never stands there without its text. One name is enough: only who holds
+ * the fcntl lock makes it. */
+static bool make_draft(struct sink *s, const char *draft)
+{
+    int fd;
+    bool ok;
+
+    sys->unlinkat(s->folder, draft, 0);
+    fd = sys_open(s->folder, draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+    ok = fd >= 0 && sys_write_all(fd, span_str(ours));
+    sys_close(&fd);
+    return ok;
+}
+
 /* 1 = have it, 0 = taken, -1 = it cannot be had here and the fcntl lock is enough. */
 static int take_dot(struct sink *s)
 {
-    char name[MDNAME_ROOM + 8];
-    int fd;
+    char name[DOT_ROOM], draft[DOT_ROOM];
+    int got = -1;
 
-    dot_name(s, name);
-    fd = sys_open(s->folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-    if (fd < 0 && errno == EEXIST) {
-        if (is_stale(s, name))
+    dot_name(s, name, "");
+    dot_name(s, draft, ".restante");
+    if (make_draft(s, draft)) {
+        got = sys->linkat(s->folder, draft, s->folder, name, 0) == 0 ? 1 : errno == EEXIST ? 0 : -1;
+        if (got == 0 && is_stale(s, name))
             sys->unlinkat(s->folder, name, 0);
-        return 0;
     }
-    if (fd < 0)
-        return -1;
-    if (!sys_write_all(fd, span_str(ours))) { /* a lock all the same, only nameless */
-        sys_close(&fd);
-        return 1;
-    }
-    sys_close(&fd);
-    return 1;
+    sys->unlinkat(s->folder, draft, 0);
+    return got;
 }
 
 static bool open_folder(struct sink *s, struct mbox *m, bool create, struct err *e)
@@ -154,9 +161,9 @@ bool mbox_lock(struct sink *s, struct mbox *m, bool create, struct err *e)
 
 void mbox_unlock(struct sink *s, struct mbox *m)
 {
-    char name[MDNAME_ROOM + 8];
+    char name[DOT_ROOM];
 
-    dot_name(s, name);
+    dot_name(s, name, "");
     if (m->has_dot)
         sys->unlinkat(s->folder, name, 0);
     m->has_dot = false;

@@ -30,7 +30,7 @@ struct ui {
     struct slot *slots;
     uint32_t n, painted; /* lines that stand at the end of the terminal */
     size_t name_columns;
-    uint64_t painted_ms;
+    uint64_t painted_ms, news;
     struct buf out;      /* one line at a time */
 };
 
@@ -136,6 +136,11 @@ bool ui_wants_tick(const struct ui *ui)
             if (ui->slots[i].running)
                 return true;
     return false;
+}
+
+uint64_t ui_news(const struct ui *ui)
+{
+    return ui->news;
 }
 
 void ui_tick(struct ui *ui)
@@ -259,6 +264,7 @@ void ui_trace(struct ui *ui, uint32_t index, bool sent, struct span line)
     buf_free(&text);
 }
 
+/* size: the contract of the header names all that a caller decides */
 void ui_message(struct ui *ui, uint32_t index, const char *verb, struct span uid, uint64_t octets, const char *detail)
 {
     struct buf text = BUF(TEXT_MAX);
@@ -324,6 +330,7 @@ void ui_done(struct ui *ui, uint32_t index, const struct ui_totals *totals, int 
         return;
     ui->slots[index].running = false;
     ui->slots[index].totals = *totals;
+    ui->news += dry ? totals->new_messages : totals->fetched;
     if (ui->options.json) {
         done_event(ui, index, totals, &end);
         return;

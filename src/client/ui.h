@@ -45,4 +45,7 @@ void ui_done(struct ui *ui, uint32_t index, const struct ui_totals *totals, int 
 void ui_tick(struct ui *ui);
 bool ui_wants_tick(const struct ui *ui);
 
+/* Messages that were new in all accounts: fetched, or in a dry run to be fetched. */
+uint64_t ui_news(const struct ui *ui);
+
 #endif

@@ -21,7 +21,7 @@ bool ui_put_octets(struct buf *out, uint64_t octets)
     return buf_printf(out, "%llu %s", (unsigned long long)whole, units[unit]);
 }
 
-bool ui_put_time(struct buf *out, uint64_t seconds)
+static bool ui_put_time(struct buf *out, uint64_t seconds)
 {
     unsigned long long h = seconds / 3600, m = seconds / 60 % 60, s = seconds % 60;
 

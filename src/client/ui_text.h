@@ -19,8 +19,6 @@ struct ui_row {
 /* "812 B", "1.2 kB", "34 MB": powers of 1000. */
 bool ui_put_octets(struct buf *out, uint64_t octets);
 
-/* "0:07", "12:34", "1:02:03" */
-bool ui_put_time(struct buf *out, uint64_t seconds);
 
 /* "work  [####----]  3/5  1.2 MB/3.4 MB  800 kB/s  0:12", cut to so many columns; without a line end. */
 bool ui_put_progress(struct buf *out, const struct ui_row *row, size_t columns);

@@ -30,24 +30,30 @@ struct dial {
     unsigned n, next, under_way;
     struct attempt attempts[DIAL_ADDRESSES];
     unsigned handles; /* not yet closed */
-    bool looking, over, cancelled;
+    bool looking, over, cancelled, told;
     char host[256], port[8];
-    int last_errno, fd;
+    int fd;
     struct net_addr peer;
     struct err why;
     dial_done *done;
     void *ctx;
 };
 
+/* A lookup that hangs in its thread cannot be stopped: the answer does not wait for it, only the memory does. */
 static void maybe_free(struct dial *d)
 {
-    if (d->handles || d->looking)
+    if (d->handles)
         return;
-    if (!d->cancelled)
-        d->done(d->ctx, d->fd, d->fd >= 0 ? &d->peer : NULL, &d->why);
-    else if (d->fd >= 0)
+    if (d->cancelled && d->fd >= 0) {
         close(d->fd);
-    free(d);
+        d->fd = -1;
+    }
+    if (!d->cancelled && !d->told) {
+        d->told = true;
+        d->done(d->ctx, d->fd, d->fd >= 0 ? &d->peer : NULL, &d->why);
+    }
+    if (!d->looking)
+        free(d);
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -94,7 +100,6 @@ static void try_next(struct dial *d);
 
 static void attempt_failed(struct dial *d, int code)
 {
-    d->last_errno = code;
     d->under_way--;
     if (d->next < d->n) {
         try_next(d);
@@ -108,14 +113,15 @@ static void on_writable(uv_poll_t *poll, int status, int events)
 {
     struct attempt *a = poll->data;
     struct dial *d = a->dial;
-    int code = status < 0 ? -status : 0;
+    int code = 0;
     socklen_t n = sizeof code;
 
     (void)events;
     if (d->over)
         return;
-    if (code == 0)
-        getsockopt(a->fd, SOL_SOCKET, SO_ERROR, &code, &n);
+    getsockopt(a->fd, SOL_SOCKET, SO_ERROR, &code, &n); /* first: libuv says EBADF for any failed connect */
+    if (code == 0 && status < 0)
+        code = -status;
     if (code) {
         drop(a);
         attempt_failed(d, code);
@@ -124,8 +130,9 @@ static void on_writable(uv_poll_t *poll, int status, int events)
     uv_poll_stop(&a->poll);
     d->fd = fcntl(a->fd, F_DUPFD_CLOEXEC, 3); /* the poll handle's own descriptor closes with it */
     if (d->fd < 0) {
+        code = errno;
         drop(a);
-        attempt_failed(d, errno);
+        attempt_failed(d, code);
         return;
     }
     net_addr_from((struct sockaddr *)&d->addr[a - d->attempts], &d->peer);
@@ -239,6 +246,7 @@ static void on_start_failed(uv_timer_t *timer)
     finish(timer->data);
 }
 
+/* size: the contract of the header names all that a caller decides */
 struct dial *dial_start(uv_loop_t *loop, const char *host, uint16_t port, int family, uint32_t deadline_ms,
                         dial_done *done, void *ctx)
 {

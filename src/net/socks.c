@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { STEP_METHOD, STEP_LOGIN, STEP_REPLY };
+enum { STEP_METHOD, STEP_LOGIN, STEP_REPLY, STEP_OVER };
 
 static bool fits(const char *text)
 {
@@ -20,7 +20,7 @@ void socks_begin(struct socks *s, const struct socks_conf *conf, struct buf *out
     memset(s, 0, sizeof *s);
     s->conf = conf;
     if (!buf_put(out, login ? with_login : open_only, login ? sizeof with_login : sizeof open_only))
-        s->step = STEP_REPLY + 1;
+        s->step = STEP_OVER;
 }
 
 static bool put_text(struct buf *out, const char *text)
@@ -43,10 +43,11 @@ static bool put_connect(const struct socks *s, struct buf *out)
     return fits(s->conf->host) && buf_put(out, "\5\1\0\3", 4) && put_text(out, s->conf->host) && buf_put(out, port, 2);
 }
 
-/* Octets of the answer to this step, as far as they can be told; 0 = malformed. */
+/* Octets of the answer to this step, as far as they can be told; 0 = malformed. A refusal ends with its code: some
+ * proxies send no address behind it. */
 static size_t expected(const struct socks *s)
 {
-    if (s->step != STEP_REPLY)
+    if (s->step != STEP_REPLY || (s->n >= 2 && s->in[1] != 0))
         return 2;
     if (s->n < 5)
         return 5;
@@ -83,7 +84,7 @@ static bool too_long(struct err *e)
 }
 
 /* One whole answer is there. */
-static bool answered(const struct socks *s, struct buf *out, struct err *e)
+static bool accepted(const struct socks *s, struct buf *out, struct err *e)
 {
     if (s->in[0] != (s->step == STEP_LOGIN ? 1 : 5))
         return err_set(e, FAULT_BAD, "the proxy does not speak SOCKS5");
@@ -98,24 +99,35 @@ static bool answered(const struct socks *s, struct buf *out, struct err *e)
     return err_set(e, FAULT_PERM, "the proxy accepts no method of login that we know");
 }
 
+static enum socks_next answered(struct socks *s, struct buf *out, struct err *e)
+{
+    if (!accepted(s, out, e))
+        return SOCKS_FAILED;
+    if (s->step == STEP_REPLY)
+        return SOCKS_DONE;
+    s->step = s->step == STEP_METHOD && s->in[1] == 2 ? STEP_LOGIN : STEP_REPLY;
+    s->n = 0;
+    return SOCKS_MORE;
+}
+
 enum socks_next socks_input(struct socks *s, struct span *in, struct buf *out, struct err *e)
 {
-    while (in->n && s->step <= STEP_REPLY) {
-        size_t want = expected(s);
+    enum socks_next next = SOCKS_MORE;
 
-        if (want == 0 || want > sizeof s->in) {
-            err_set(e, FAULT_BAD, "the proxy's answer is malformed");
-            return SOCKS_FAILED;
-        }
-        s->in[s->n++] = span_take(in, 1).p[0];
-        if (s->n != expected(s))
-            continue;
-        if (!answered(s, out, e))
-            return SOCKS_FAILED;
-        if (s->step == STEP_REPLY)
-            return SOCKS_DONE;
-        s->step = s->step == STEP_METHOD && s->in[1] == 2 ? STEP_LOGIN : STEP_REPLY;
-        s->n = 0;
+    if (s->step == STEP_OVER) {
+        err_set(e, FAULT_BAD, "the dialogue with the proxy is over");
+        return SOCKS_FAILED;
     }
-    return s->step <= STEP_REPLY ? SOCKS_MORE : SOCKS_FAILED;
+    while (in->n && next == SOCKS_MORE) {
+        s->in[s->n++] = span_take(in, 1).p[0]; /* fits: no answer is longer than 7 + 255 */
+        if (expected(s) == 0) {
+            err_set(e, FAULT_BAD, "the proxy's answer is malformed");
+            next = SOCKS_FAILED;
+        } else if (s->n == expected(s)) {
+            next = answered(s, out, e);
+        }
+    }
+    if (next != SOCKS_MORE)
+        s->step = STEP_OVER;
+    return next;
 }

@@ -95,6 +95,7 @@ static bool take_target(struct span answer, size_t at, size_t end, struct srv_ta
     return true;
 }
 
+/* size: the contract of the header names all that a caller decides */
 bool srv_parse(struct span answer, const char *domain, bool implicit_tls, struct srv_target *out, size_t *n, size_t room)
 {
     unsigned flags, questions, answers, type, class, length, ttl;

@@ -123,10 +123,24 @@ static bool is_visible_name(const char *s)
     return true;
 }
 
+/* GNU SASL knows more; what is said here of bounds, bindings and secrets holds for these. */
+static bool known(const char *name)
+{
+    static const char *const names[] = { "PLAIN", "LOGIN", "CRAM-MD5", "EXTERNAL", "OAUTHBEARER", "XOAUTH2",
+                                         "SCRAM-SHA-1", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS" };
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
+}
+
 static bool usable(struct sasl_client *c, const char *name)
 {
     const struct sasl_client_conf *conf = c->conf;
 
+    if (!known(name))
+        return no(c, "unknown mechanism");
     if (strcmp(name, "EXTERNAL") == 0)
         return conf->has_certificate || no(c, "EXTERNAL needs a client certificate");
     if (c->flavour != FLAVOUR_GSASL) {
@@ -208,9 +222,9 @@ static bool step(struct sasl_client *c, struct span in, struct buf *out)
     char *made = NULL;
     size_t n = 0;
     int rc = gsasl_step(c->session, (const char *)in.p, in.n, &made, &n);
-    bool ok = (rc == GSASL_OK || rc == GSASL_NEEDS_MORE) && buf_put(out, made ? made : "", n);
+    bool fine = rc == GSASL_OK || rc == GSASL_NEEDS_MORE, ok = fine && buf_put(out, made ? made : "", n);
 
-    if (rc == GSASL_OK)
+    if (rc == GSASL_OK && ok)
         c->proven = true; /* SCRAM ends with the server's signature, which GNU SASL has checked */
     if (c->scram && c->steps == 0 && ok)
         keep_nonce(c, span_of(made ? made : "", n));
@@ -219,8 +233,9 @@ static bool step(struct sasl_client *c, struct span in, struct buf *out)
         gsasl_free(made);
     }
     c->steps++;
-    return ok || no(c, rc == GSASL_AUTHENTICATION_ERROR ? "the server could not prove that it knows the password"
-                                                        : gsasl_strerror(rc));
+    return ok || no(c, fine                               ? "the message is too long"
+                       : rc == GSASL_AUTHENTICATION_ERROR ? "the server could not prove that it knows the password"
+                                                          : gsasl_strerror(rc));
 }
 
 bool sasl_client_start(void *ctx, struct span name, struct buf *initial, bool *has_initial)

@@ -58,6 +58,10 @@ class Client:
         # Nothing of this user's own configuration, and a sanitizer's finding is an exit code of its own.
         environ = dict(os.environ, HOME=str(self.root), XDG_STATE_HOME=str(self.root), XDG_CONFIG_HOME=str(self.root),
                        ASAN_OPTIONS="exitcode=99", UBSAN_OPTIONS="print_stacktrace=1")
+        if self.dev:
+            environ["LAB_RETRIES"] = str(settings.get("retries", 1))
+            environ["LAB_S"] = str(settings.get("reply_timeout", "5s")).rstrip("s")
+            environ["LAB_MAX"] = str(settings.get("max_message", 1 << 32))
         environ.update(env)
         return subprocess.Popen([*wrap, *argv], env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT, cwd=self.root)

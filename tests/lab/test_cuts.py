@@ -28,8 +28,8 @@ def one_cut(root, keep, octet, rst, late) -> None:
     with Evil(MESSAGES, Fault(cut=octet, rst=rst, commit_late=late)) as server:
         client = Client(root)
         code, out = client.run(server.port, keep, retries=0)
-        assert code != 0 or server.verbs(0)[-1:] == ["QUIT"], f"{what}: exit 0\n{out}"
         server.settle()
+        assert code != 0 or server.verbs(len(server.sent) - 1)[-1:] == ["QUIT"], f"{what}: exit 0\n{out}"
         # Nothing half is visible, and nothing was deleted that is not here.
         here = stored(client.maildir)
         whole = [m.replace(b"\r\n", b"\n") for _, m in MESSAGES]

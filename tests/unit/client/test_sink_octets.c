@@ -196,7 +196,7 @@ static void names_hold_nothing_of_the_server(void **state)
     assert_memory_equal(a, "1700000000.R", 12);
     assert_string_equal(a + strlen(a) - 9, ".restante");
     for (const char *p = a; *p; p++)
-        assert_true(strchr("0123456789abcdefR.estn", *p) != NULL);
+        assert_true(strchr("0123456789abcdefR.restant", *p) != NULL);
 }
 
 static void destinations_as_text(void **state)

@@ -106,7 +106,7 @@ static inline void bench_server(struct bench *b, const struct server *s)
 /* Both sides until the client is done or has failed, then once more the server's. */
 static inline void bench_begin(struct bench *b, const struct server *s, const struct tls_client_conf *conf)
 {
-    int rc = 0;
+    int rc = 0, turns = 0;
 
     *b = (struct bench){ .about = s, .io = TLS_IO_FAILED };
     signal(SIGPIPE, SIG_IGN);
@@ -120,7 +120,7 @@ static inline void bench_begin(struct bench *b, const struct server *s, const st
         if (rc != 1 && SSL_get_error(b->server, rc) == SSL_ERROR_SSL && b->io == TLS_IO_WANT_READ)
             b->io = tls_client_handshake(b->client, &b->e); /* it gets the alert */
         ERR_clear_error();
-    } while (b->io == TLS_IO_WANT_READ || b->io == TLS_IO_WANT_WRITE);
+    } while ((b->io == TLS_IO_WANT_READ || b->io == TLS_IO_WANT_WRITE) && ++turns < 50);
     b->server_up = rc == 1 || SSL_do_handshake(b->server) == 1;
     ERR_clear_error();
 }

@@ -1,0 +1,213 @@
+/* cmd_state.c - restante state: journals shown, exported, imported, mended.
+ * Does not know: formats (import.h), how journals are kept.
+ */
+#include "client/cli.h"
+#include "client/import.h"
+
+#include "base/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { CELL = 70 };
+
+static bool account_journal(struct cli *cli, bool read_only, const struct account **a, struct journal **j, int *code)
+{
+    struct err e;
+
+    *code = cli_settings(cli, false);
+    if (*code != EX_OK)
+        return false;
+    *a = cli_account(cli, cli->args.words[0]);
+    if (!*a) {
+        *code = EX_USAGE;
+        return false;
+    }
+    if (journal_open(cli->settings->state_dir, (*a)->name, read_only, j, &e))
+        return true;
+    *code = e.fault == FAULT_GONE ? cli_fail(EX_NOINPUT, "account \"%s\" was never fetched", (*a)->name)
+                                  : cli_fail_err(&e);
+    return false;
+}
+
+int cmd_state_export(struct cli *cli)
+{
+    const struct account *a;
+    struct journal *j;
+    struct err e;
+    int code;
+
+    if (!account_journal(cli, true, &a, &j, &code))
+        return code;
+    if (!export_journal(j, a->name, STDOUT_FILENO, &e))
+        code = cli_fail_err(&e);
+    journal_close(&j);
+    return code;
+}
+
+int cmd_state_import(struct cli *cli)
+{
+    const char *format = args_get(&cli->args, "format"), *file = cli->args.words[1];
+    struct import_want want = { .format = IMPORT_GUESS, .file = file };
+    struct buf report = BUF(CLI_OUTPUT_MAX);
+    uint64_t added = 0, known = 0;
+    const struct account *a;
+    struct journal *j;
+    int code;
+
+    if (format && !import_format_find(format, &want.format))
+        return cli_fail(EX_USAGE, "unknown format \"%.40s\"; choose fetchmail, getmail, mpop, thunderbird or restante",
+                        format);
+    if (!account_journal(cli, false, &a, &j, &code))
+        return code;
+    if (!args_get(&cli->args, "all-accounts")) {
+        want.user = a->user;
+        want.host = *a->host ? a->host : NULL;
+    }
+    if (import_file(j, file, &want, &added, &known, &report))
+        printf("%s: %llu messages are known now, %llu were before\n", a->name, (unsigned long long)added,
+               (unsigned long long)known);
+    else
+        code = EX_DATAERR;
+    if (report.n)
+        (void)fwrite(report.p, 1, report.n, stderr);
+    buf_free(&report);
+    journal_close(&j);
+    return code;
+}
+
+struct list {
+    struct grid table;
+    struct buf *out; /* JSON */
+    bool ok;
+};
+
+static void add_number(struct grid *t, uint64_t n)
+{
+    char text[24];
+
+    snprintf(text, sizeof text, "%llu", (unsigned long long)n);
+    grid_add(t, span_str(text), CELL);
+}
+
+static bool list_json(struct buf *out, const struct entry *entry)
+{
+    bool first = true;
+
+    return buf_put_str(out, "{") && json_key(out, &first, "state") &&
+           json_put(out, span_str(entry_state_name(entry->state))) && json_key(out, &first, "uid") &&
+           json_put(out, entry->uid) && json_key(out, &first, "nth") && buf_printf(out, "%u", entry->nth) &&
+           json_key(out, &first, "octets") && buf_printf(out, "%llu", (unsigned long long)entry->octets) &&
+           json_key(out, &first, "first_seen") && buf_printf(out, "%lld", (long long)entry->first_seen) &&
+           json_key(out, &first, "stored_at") && buf_printf(out, "%lld", (long long)entry->stored_at) &&
+           json_key(out, &first, "tries") && buf_printf(out, "%u", entry->tries) &&
+           json_key(out, &first, "name") && json_put(out, span_str(entry->name)) &&
+           json_key(out, &first, "why") && json_put(out, span_str(entry->why)) && buf_put_str(out, "}\n");
+}
+
+static bool list_one(void *ctx, const struct entry *entry)
+{
+    struct list *l = ctx;
+    char day[32] = "-";
+    time_t at = (time_t)(entry->stored_at ? entry->stored_at : entry->first_seen);
+    struct tm tm;
+
+    if (l->out)
+        return l->ok = list_json(l->out, entry);
+    if (at && localtime_r(&at, &tm))
+        strftime(day, sizeof day, "%Y-%m-%d %H:%M", &tm);
+    grid_add(&l->table, span_str(entry_state_name(entry->state)), CELL);
+    add_number(&l->table, entry->octets ? entry->octets : entry->size);
+    grid_add(&l->table, span_str(day), CELL);
+    grid_add(&l->table, entry->uid, CELL);
+    grid_add(&l->table, span_str(entry->why[0] ? entry->why : entry->name), CELL);
+    return true;
+}
+
+int cmd_state_show(struct cli *cli)
+{
+    static const char *const heads[] = { "STATE", ">OCTETS", "SINCE", "UID", "FILE OR REASON", NULL };
+    struct buf out = BUF(CLI_OUTPUT_MAX);
+    struct list l = { { heads, NULL, 0 }, cli->json ? &out : NULL, true };
+    const struct account *a;
+    struct journal *j;
+    struct err e;
+    int code;
+    bool ok;
+
+    if (!account_journal(cli, true, &a, &j, &code))
+        return code;
+    ok = journal_each(j, ~0u, list_one, &l, &e);
+    journal_close(&j);
+    if (ok)
+        code = cli_print(&out, l.ok && (cli->json || grid_put(&l.table, &out)));
+    else
+        code = cli_fail_err(&e);
+    buf_free(&out);
+    grid_free(&l.table);
+    return code;
+}
+
+/* All occurrences of a unique-id. */
+static bool forget(struct journal *j, const char *uid, uint64_t *n, struct err *e)
+{
+    for (uint32_t nth = 0;; nth++) {
+        struct entry entry;
+        bool found;
+
+        if (!journal_find(j, span_str(uid), nth, &entry, &found, e))
+            return false;
+        if (!found)
+            return nth > 0 || err_set(e, FAULT_GONE, "no message \"%.70s\" is known; \"restante state show\" lists them",
+                                      uid);
+        if (!journal_drop(j, entry.id, e))
+            return false;
+        ++*n;
+    }
+}
+
+int cmd_state_forget(struct cli *cli)
+{
+    const struct account *a;
+    struct journal *j;
+    struct err e;
+    uint64_t n = 0;
+    int code;
+    bool ok;
+
+    if (!account_journal(cli, false, &a, &j, &code))
+        return code;
+    ok = journal_begin(j, &e);
+    for (int i = 1; i < cli->args.nwords && ok; i++)
+        ok = forget(j, cli->args.words[i], &n, &e);
+    ok = ok && journal_commit(j, &e);
+    if (ok) {
+        printf("%s: %llu forgotten\n", a->name, (unsigned long long)n);
+    } else {
+        journal_rollback(j);
+        code = cli_fail_err(&e);
+    }
+    journal_close(&j);
+    return code;
+}
+
+int cmd_state_salvage(struct cli *cli)
+{
+    const struct account *a;
+    uint64_t rows = 0;
+    struct err e;
+    int code = cli_settings(cli, false);
+
+    if (code != EX_OK)
+        return code;
+    a = cli_account(cli, cli->args.words[0]);
+    if (!a)
+        return EX_USAGE;
+    if (!journal_salvage(cli->settings->state_dir, a->name, &rows, &e))
+        return cli_fail_err(&e);
+    printf("%s: %llu messages are known; the damaged journal lies beside the new one\n", a->name,
+           (unsigned long long)rows);
+    return EX_OK;
+}
