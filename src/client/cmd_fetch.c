@@ -30,7 +30,8 @@ static void name_of_url(const char *url, const char *user, char name[NAME_MOST +
         bool good = ascii_digit((uint8_t)*c) || (ascii_lower((uint8_t)*c) >= 'a' && ascii_lower((uint8_t)*c) <= 'z') ||
                     (*c && strchr("._-", *c));
 
-        name[n++] = good && (n || *c != '.') ? *c : '_';
+        name[n] = good && (n || *c != '.') ? *c : '_';
+        n++;
     }
     name[n] = '\0';
 }
@@ -127,7 +128,6 @@ static int go(struct cli *cli, struct run_options *options)
 
     if (code != EX_OK)
         return code;
-    options->may_prompt = !options->daemon && isatty(STDERR_FILENO);
     options->trace = cli->verbose >= 2;
     ui = make_ui(cli, n);
     code = run_accounts(cli->settings, v, n, options, ui);

@@ -1,8 +1,9 @@
 /* client.c - the client's mechanisms: see client.h.
  *
- * GNU SASL makes the messages; what it does not bound is bounded here before it sees it (iteration count, salt, length of
- * SCRAM's first answer, R5802-12). OAUTHBEARER (RFC 7628 §3.1) and XOAUTH2 are lines of text and made here.
- * Does not know: Base64, POP3.
+ * PLAIN, LOGIN, CRAM-MD5 and EXTERNAL are GNU SASL's. SCRAM (RFC 5802, 7677) is made here, because GNU SASL's client never
+ * says "y" (it fails when it has binding data and the mechanism is none of -PLUS, R5802-19), and so that every number of
+ * the server is bounded before it is used (R5802-12). OAUTHBEARER (RFC 7628 §3.1) and XOAUTH2 are lines of text.
+ * Does not know: Base64 of POP3's lines, POP3.
  */
 #include "sasl/client.h"
 
@@ -11,10 +12,16 @@
 #include "base/text.h"
 
 #include <gsasl.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum flavour { FLAVOUR_GSASL, FLAVOUR_OAUTHBEARER, FLAVOUR_XOAUTH2 };
+enum flavour { FLAVOUR_GSASL, FLAVOUR_SCRAM, FLAVOUR_OAUTHBEARER, FLAVOUR_XOAUTH2 };
+
+enum { NONCE = 18, HASH = EVP_MAX_MD_SIZE };
 
 struct sasl_client {
     const struct sasl_client_conf *conf;
@@ -23,8 +30,11 @@ struct sasl_client {
     enum flavour flavour;
     char name[32];
     unsigned steps;
-    char nonce[128]; /* SCRAM: the one that we sent */
-    bool scram, proven;
+    const EVP_MD *md;         /* SCRAM's */
+    struct buf first, binding; /* client-first; gs2-header and binding data */
+    size_t bare, nonce;       /* where client-first-bare and its "r=" begin in first */
+    uint8_t signature[HASH];  /* what the server has to show */
+    bool proven;
     bool refused, token_rejected; /* by an OAuth error challenge; a fresh token may help */
     char why[400];
 };
@@ -56,6 +66,7 @@ struct sasl_client *sasl_client_new(const struct sasl_client_conf *conf, struct 
     }
     gsasl_callback_set(c->lib, on_property);
     c->conf = conf;
+    c->first = c->binding = BUF(SASL_CLIENT_MESSAGE);
     return c;
 }
 
@@ -69,6 +80,9 @@ static void end(struct sasl_client *c)
     if (c->session)
         gsasl_finish(c->session);
     c->session = NULL;
+    buf_free(&c->first);
+    buf_wipe(&c->binding);
+    explicit_bzero(c->signature, sizeof c->signature);
 }
 
 void sasl_client_free(struct sasl_client **c)
@@ -89,16 +103,6 @@ static bool put_property(struct sasl_client *c, Gsasl_property property, struct 
     explicit_bzero(text, value.n);
     free(text);
     return ok;
-}
-
-static bool put_binding(struct sasl_client *c, Gsasl_property property, struct span data)
-{
-    uint8_t text[BASE64_ENCODED(64) + 1];
-
-    if (data.n == 0 || data.n > 64)
-        return true;
-    text[base64_put(text, data)] = '\0';
-    return gsasl_property_set(c->session, property, (const char *)text) == GSASL_OK;
 }
 
 static bool ends_in_plus(const char *name)
@@ -135,6 +139,11 @@ static bool known(const char *name)
     return false;
 }
 
+static bool is_oauth(const struct sasl_client *c)
+{
+    return c->flavour == FLAVOUR_OAUTHBEARER || c->flavour == FLAVOUR_XOAUTH2;
+}
+
 static bool usable(struct sasl_client *c, const char *name)
 {
     const struct sasl_client_conf *conf = c->conf;
@@ -143,7 +152,7 @@ static bool usable(struct sasl_client *c, const char *name)
         return no(c, "unknown mechanism");
     if (strcmp(name, "EXTERNAL") == 0)
         return conf->has_certificate || no(c, "EXTERNAL needs a client certificate");
-    if (c->flavour != FLAVOUR_GSASL) {
+    if (is_oauth(c)) {
         if (!conf->tls)
             return no(c, "tokens are sent inside TLS only");
         if (conf->token.n == 0)
@@ -160,19 +169,6 @@ static bool usable(struct sasl_client *c, const char *name)
     return true;
 }
 
-/* With binding data and a mechanism without -PLUS, GNU SASL says "y": a server that does offer -PLUS then notices that
- * somebody hid it from us (R5802-19). Where -PLUS is offered and not used, "y" would make a server fail us: no data, "n".
- * Before TLS 1.3 tls-unique is the type to use, from there on it does not exist (R9266-01, -02). */
-static bool put_bindings(struct sasl_client *c, bool plus)
-{
-    const struct sasl_client_conf *conf = c->conf;
-
-    if (!plus && conf->server_offers_plus)
-        return true;
-    return conf->binding_unique.n ? put_binding(c, GSASL_CB_TLS_UNIQUE, conf->binding_unique)
-                                  : put_binding(c, GSASL_CB_TLS_EXPORTER, conf->binding_exporter);
-}
-
 static bool begin_gsasl(struct sasl_client *c)
 {
     const struct sasl_client_conf *conf = c->conf;
@@ -183,8 +179,16 @@ static bool begin_gsasl(struct sasl_client *c)
     return put_property(c, GSASL_AUTHID, span_str(conf->user)) && put_property(c, GSASL_PASSWORD, conf->password) &&
            put_property(c, GSASL_SERVICE, span_str("pop")) &&
            put_property(c, GSASL_HOSTNAME, span_str(conf->host ? conf->host : "")) &&
-           (!conf->authzid || !*conf->authzid || put_property(c, GSASL_AUTHZID, span_str(conf->authzid))) &&
-           put_bindings(c, ends_in_plus(c->name));
+           (!conf->authzid || !*conf->authzid || put_property(c, GSASL_AUTHZID, span_str(conf->authzid)));
+}
+
+/* RFC 5801 §4: "," and "=" have other meanings there. */
+static bool put_saslname(struct buf *out, const char *name)
+{
+    for (; *name; name++)
+        if (!(*name == ',' ? buf_put_str(out, "=2C") : *name == '=' ? buf_put_str(out, "=3D") : buf_put(out, name, 1)))
+            return false;
+    return true;
 }
 
 /* RFC 7628 §3.1: gs2 header, then pairs between 0x01; XOAUTH2 has neither header nor host. */
@@ -195,26 +199,9 @@ static bool oauth_message(struct sasl_client *c, struct buf *out)
     if (c->flavour == FLAVOUR_XOAUTH2)
         return buf_printf(out, "user=%s\001auth=Bearer ", conf->user) && buf_put_span(out, conf->token) &&
                buf_put(out, "\001\001", 2);
-    if (!buf_put_str(out, "n,a="))
-        return false;
-    for (const char *p = conf->user; *p; p++)
-        if (!(*p == ',' ? buf_put_str(out, "=2C") : *p == '=' ? buf_put_str(out, "=3D") : buf_put(out, p, 1)))
-            return false;
-    return buf_printf(out, ",\001host=%s\001port=%u\001auth=Bearer ", conf->host ? conf->host : "", (unsigned)conf->port) &&
+    return buf_put_str(out, "n,a=") && put_saslname(out, conf->user) &&
+           buf_printf(out, ",\001host=%s\001port=%u\001auth=Bearer ", conf->host ? conf->host : "", (unsigned)conf->port) &&
            buf_put_span(out, conf->token) && buf_put(out, "\001\001", 2);
-}
-
-/* gs2-header "n,,", then n=user,r=nonce; a comma inside a name is "=2C". */
-static void keep_nonce(struct sasl_client *c, struct span first)
-{
-    while (first.n) {
-        struct span field = span_until(&first, ',');
-
-        if (field.n > 2 && field.n < sizeof c->nonce && memcmp(field.p, "r=", 2) == 0) {
-            memcpy(c->nonce, field.p, field.n);
-            c->nonce[field.n] = '\0';
-        }
-    }
 }
 
 static bool step(struct sasl_client *c, struct span in, struct buf *out)
@@ -222,20 +209,64 @@ static bool step(struct sasl_client *c, struct span in, struct buf *out)
     char *made = NULL;
     size_t n = 0;
     int rc = gsasl_step(c->session, (const char *)in.p, in.n, &made, &n);
-    bool fine = rc == GSASL_OK || rc == GSASL_NEEDS_MORE, ok = fine && buf_put(out, made ? made : "", n);
+    bool ok = (rc == GSASL_OK || rc == GSASL_NEEDS_MORE) && buf_put(out, made ? made : "", n);
 
-    if (rc == GSASL_OK && ok)
-        c->proven = true; /* SCRAM ends with the server's signature, which GNU SASL has checked */
-    if (c->scram && c->steps == 0 && ok)
-        keep_nonce(c, span_of(made ? made : "", n));
     if (made) {
         explicit_bzero(made, n);
         gsasl_free(made);
     }
-    c->steps++;
-    return ok || no(c, fine                               ? "the message is too long"
-                       : rc == GSASL_AUTHENTICATION_ERROR ? "the server could not prove that it knows the password"
-                                                          : gsasl_strerror(rc));
+    return ok || no(c, gsasl_strerror(rc));
+}
+
+/* "y" tells a server that does offer -PLUS that somebody hid it from us (R5802-19). Where -PLUS is offered and the user
+ * wants the other, "y" would make the server fail us: "n". Before TLS 1.3 tls-unique is the type to use, from there on it
+ * does not exist (R9266-01, -02). */
+static bool scram_header(struct sasl_client *c, struct span *data)
+{
+    const struct sasl_client_conf *conf = c->conf;
+    bool has = conf->binding_unique.n || conf->binding_exporter.n;
+    const char *flag = has && !conf->server_offers_plus ? "y," : "n,";
+
+    *data = span_of("", 0);
+    if (ends_in_plus(c->name)) {
+        *data = conf->binding_unique.n ? conf->binding_unique : conf->binding_exporter;
+        flag = conf->binding_unique.n ? "p=tls-unique," : "p=tls-exporter,";
+    }
+    return buf_put_str(&c->first, flag) &&
+           (!conf->authzid || !*conf->authzid || (buf_put_str(&c->first, "a=") && put_saslname(&c->first, conf->authzid))) &&
+           buf_put_str(&c->first, ",");
+}
+
+static bool scram_begin(struct sasl_client *c, struct buf *out)
+{
+    uint8_t raw[NONCE], text[BASE64_ENCODED(NONCE)];
+    struct span data;
+    char *user = NULL;
+    bool ok;
+
+    if (RAND_bytes(raw, NONCE) != 1)
+        return no(c, "there is no randomness");
+    base64_put(text, span_of(raw, NONCE));
+    if (gsasl_saslprep(c->conf->user, GSASL_ALLOW_UNASSIGNED, &user, NULL) != GSASL_OK)
+        return no(c, "the user's name holds characters that SCRAM cannot carry");
+    ok = scram_header(c, &data) && buf_put_span(&c->binding, buf_span(&c->first)) && buf_put_span(&c->binding, data);
+    c->bare = c->first.n;
+    ok = ok && buf_put_str(&c->first, "n=") && put_saslname(&c->first, user) && buf_put_str(&c->first, ",");
+    c->nonce = c->first.n;
+    ok = ok && buf_put_str(&c->first, "r=") && buf_put(&c->first, text, sizeof text) &&
+         buf_put_span(out, buf_span(&c->first));
+    gsasl_free(user);
+    return ok || no(c, "the user's name is too long");
+}
+
+/* Which hash, when it is SCRAM. */
+static bool scram_hash(struct sasl_client *c)
+{
+    bool one = strcmp(c->name, "SCRAM-SHA-1") == 0 || strcmp(c->name, "SCRAM-SHA-1-PLUS") == 0;
+    bool two = strcmp(c->name, "SCRAM-SHA-256") == 0 || strcmp(c->name, "SCRAM-SHA-256-PLUS") == 0;
+
+    c->md = two ? EVP_sha256() : EVP_sha1();
+    return one || two;
 }
 
 bool sasl_client_start(void *ctx, struct span name, struct buf *initial, bool *has_initial)
@@ -245,7 +276,7 @@ bool sasl_client_start(void *ctx, struct span name, struct buf *initial, bool *h
     end(c);
     c->steps = 0;
     c->proven = c->refused = c->token_rejected = false;
-    c->why[0] = c->nonce[0] = '\0';
+    c->why[0] = '\0';
     if (name.n >= sizeof c->name)
         return no(c, "unknown mechanism");
     for (size_t i = 0; i < name.n; i++)
@@ -253,13 +284,15 @@ bool sasl_client_start(void *ctx, struct span name, struct buf *initial, bool *h
     c->name[name.n] = '\0';
     c->flavour = strcmp(c->name, "OAUTHBEARER") == 0 ? FLAVOUR_OAUTHBEARER
                  : strcmp(c->name, "XOAUTH2") == 0   ? FLAVOUR_XOAUTH2
+                 : scram_hash(c)                     ? FLAVOUR_SCRAM
                                                      : FLAVOUR_GSASL;
-    c->scram = strncmp(c->name, "SCRAM-", 6) == 0;
     if (!usable(c, c->name))
         return false;
     *has_initial = strcmp(c->name, "LOGIN") != 0 && strcmp(c->name, "CRAM-MD5") != 0;
-    if (c->flavour != FLAVOUR_GSASL)
+    if (is_oauth(c))
         return oauth_message(c, initial) || no(c, "the token is too long");
+    if (c->flavour == FLAVOUR_SCRAM)
+        return scram_begin(c, initial);
     if (!begin_gsasl(c))
         return c->why[0] ? false : no(c, "GNU SASL refuses the account's names");
     return !*has_initial || step(c, span_of("", 0), initial);
@@ -281,24 +314,126 @@ static bool scram_count(struct sasl_client *c, struct span digits)
     return false;
 }
 
-/* r=nonce,s=salt,i=count, before any work is done on it (R5802-08, -12). */
-static bool scram_first(struct sasl_client *c, struct span challenge)
+struct first_answer {
+    struct span nonce; /* with its "r=" */
+    uint8_t salt[BASE64_DECODED(BASE64_ENCODED(SASL_CLIENT_SALT))];
+    size_t salt_n;
+    int count;
+};
+
+/* r=nonce,s=salt,i=count in this order; what follows is an extension (R5802-08, -12). */
+static bool scram_parse(struct sasl_client *c, struct span message, struct first_answer *a)
 {
-    size_t own = strlen(c->nonce);
+    struct span own = span_of(c->first.p + c->nonce, c->first.n - c->nonce), salt, count;
+    uint64_t n;
 
-    if (own == 0 || challenge.n <= own || memcmp(challenge.p, c->nonce, own) != 0 || challenge.p[own] == ',')
+    a->nonce = span_until(&message, ',');
+    salt = span_until(&message, ',');
+    count = span_until(&message, ',');
+    if (a->nonce.n <= own.n || memcmp(a->nonce.p, own.p, own.n) != 0)
         return no(c, "the server's nonce does not continue ours: the answer is not to this login");
-    while (challenge.n) {
-        struct span field = span_until(&challenge, ',');
-
-        if (field.n < 2 || field.p[1] != '=')
-            continue;
-        if (field.p[0] == 's' && field.n - 2 > BASE64_ENCODED(SASL_CLIENT_SALT))
-            return no(c, "the server's salt is too long");
-        if (field.p[0] == 'i' && !scram_count(c, span_of(field.p + 2, field.n - 2)))
-            return false;
-    }
+    if (salt.n < 2 || memcmp(salt.p, "s=", 2) != 0 || count.n < 2 || memcmp(count.p, "i=", 2) != 0)
+        return no(c, "the server's message is malformed");
+    if (salt.n - 2 > BASE64_ENCODED(SASL_CLIENT_SALT))
+        return no(c, "the server's salt is too long");
+    if (!base64_get(span_of(salt.p + 2, salt.n - 2), a->salt, &a->salt_n) || a->salt_n == 0)
+        return no(c, "the server's salt is malformed");
+    count = span_of(count.p + 2, count.n - 2);
+    if (!scram_count(c, count) || !num_all_u64(count, &n))
+        return false;
+    a->count = (int)n;
     return true;
+}
+
+static bool hmac(const EVP_MD *md, const uint8_t *key, struct span text, uint8_t out[HASH])
+{
+    unsigned n;
+
+    return HMAC(md, key, EVP_MD_get_size(md), text.p, text.n, out, &n) != NULL;
+}
+
+/* The proof of ours, and the signature that the server will have to show. */
+static bool scram_keys(struct sasl_client *c, const struct first_answer *a, struct span signed_text, uint8_t proof[HASH])
+{
+    int size = EVP_MD_get_size(c->md);
+    uint8_t salted[HASH], client[HASH], stored[HASH], server[HASH], mine[HASH];
+    char *raw = mem_strn(c->conf->password), *password = NULL;
+    bool ok = gsasl_saslprep(raw, 0, &password, NULL) == GSASL_OK;
+
+    if (!ok)
+        no(c, "the password holds characters that SCRAM cannot carry");
+    ok = ok && PKCS5_PBKDF2_HMAC(password, (int)strlen(password), a->salt, (int)a->salt_n, a->count, c->md, size, salted) == 1 &&
+         hmac(c->md, salted, span_str("Client Key"), client) && hmac(c->md, salted, span_str("Server Key"), server) &&
+         EVP_Digest(client, (size_t)size, stored, NULL, c->md, NULL) == 1 && hmac(c->md, stored, signed_text, mine) &&
+         hmac(c->md, server, signed_text, c->signature);
+    for (int i = 0; ok && i < size; i++)
+        proof[i] = client[i] ^ mine[i];
+    if (password)
+        explicit_bzero(password, strlen(password));
+    explicit_bzero(raw, c->conf->password.n);
+    explicit_bzero(salted, sizeof salted);
+    explicit_bzero(client, sizeof client);
+    explicit_bzero(stored, sizeof stored);
+    explicit_bzero(server, sizeof server);
+    gsasl_free(password);
+    free(raw);
+    return ok;
+}
+
+static bool put_base64(struct buf *out, struct span in)
+{
+    uint8_t *dst = buf_reserve(out, BASE64_ENCODED(in.n));
+
+    if (dst)
+        out->n += base64_put(dst, in);
+    return dst != NULL;
+}
+
+/* client-final: c=binding,r=nonce,p=proof */
+static bool scram_answer(struct sasl_client *c, struct span challenge, struct buf *out)
+{
+    struct first_answer a = { .count = 0 };
+    struct buf text = BUF(4 * SASL_CLIENT_MESSAGE), final = BUF(3 * SASL_CLIENT_MESSAGE);
+    uint8_t proof[HASH];
+    bool ok;
+
+    if (!scram_parse(c, challenge, &a))
+        return false;
+    ok = buf_put_str(&final, "c=") && put_base64(&final, buf_span(&c->binding)) && buf_put_str(&final, ",") &&
+         buf_put_span(&final, a.nonce) && buf_put(&text, c->first.p + c->bare, c->first.n - c->bare) &&
+         buf_put_str(&text, ",") && buf_put_span(&text, challenge) && buf_put_str(&text, ",") &&
+         buf_put_span(&text, buf_span(&final)) && scram_keys(c, &a, buf_span(&text), proof) &&
+         buf_put_str(&final, ",p=") && put_base64(&final, span_of(proof, (size_t)EVP_MD_get_size(c->md))) &&
+         buf_put_span(out, buf_span(&final));
+    buf_free(&text);
+    buf_free(&final);
+    return ok || (!c->why[0] && no(c, "SCRAM cannot be computed"));
+}
+
+/* server-final: v=signature */
+static bool scram_verify(struct sasl_client *c, struct span challenge)
+{
+    uint8_t shown[BASE64_DECODED(BASE64_ENCODED(HASH))];
+    struct span field = span_until(&challenge, ',');
+    size_t size = (size_t)EVP_MD_get_size(c->md), n = 0;
+
+    c->proven = field.n > 2 && field.n <= 2 + BASE64_ENCODED(size) && memcmp(field.p, "v=", 2) == 0 &&
+                base64_get(span_of(field.p + 2, field.n - 2), shown, &n) && n == size &&
+                CRYPTO_memcmp(shown, c->signature, size) == 0;
+    return c->proven || no(c, "the server could not prove that it knows the password");
+}
+
+static bool scram_step(struct sasl_client *c, struct span challenge, struct buf *out)
+{
+    switch (c->first.n ? ++c->steps : 0) {
+    case 1:
+        return scram_answer(c, challenge, out);
+    case 2:
+        return scram_verify(c, challenge);
+    default:
+        c->proven = false;
+        return no(c, "the server goes on after the end of the exchange");
+    }
 }
 
 static bool says(struct span text, const char *word)
@@ -329,14 +464,14 @@ bool sasl_client_step(void *ctx, struct span challenge, struct buf *response)
 {
     struct sasl_client *c = ctx;
 
-    if (c->flavour != FLAVOUR_GSASL)
+    if (is_oauth(c))
         return oauth_error(c, challenge, response);
-    if (!c->session)
-        return no(c, "no exchange was begun");
     if (challenge.n > SASL_CLIENT_MESSAGE)
         return no(c, "the server's message is too long");
-    if (c->scram && c->steps == 1 && !scram_first(c, challenge))
-        return false;
+    if (c->flavour == FLAVOUR_SCRAM)
+        return scram_step(c, challenge, response);
+    if (!c->session)
+        return no(c, "no exchange was begun");
     return step(c, challenge, response);
 }
 
@@ -344,9 +479,9 @@ bool sasl_client_complete(void *ctx)
 {
     struct sasl_client *c = ctx;
 
-    if (c->flavour != FLAVOUR_GSASL)
+    if (is_oauth(c))
         return !c->refused;
-    return !c->scram || c->proven || no(c, "the server did not prove that it knows the password");
+    return c->flavour != FLAVOUR_SCRAM || c->proven || no(c, "the server did not prove that it knows the password");
 }
 
 const char *sasl_client_why(const struct sasl_client *c)

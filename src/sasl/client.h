@@ -1,7 +1,6 @@
-/* client.h - the client's side of SASL, on GNU SASL where it has the mechanism (RFC 4422, 5034).
+/* client.h - the client's side of SASL (RFC 4422, 5034).
  *
- * PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-1/-256 with and without -PLUS, EXTERNAL by GNU SASL; OAUTHBEARER (RFC 7628) and
- * XOAUTH2 here, since they are two lines of text. SCRAM: iteration count, salt and message are bounded before any
+ * PLAIN, LOGIN, CRAM-MD5, EXTERNAL, SCRAM-SHA-1/-256 with and without -PLUS, OAUTHBEARER (RFC 7628), XOAUTH2. SCRAM: iteration count, salt and message are bounded before any
  * work is done (R5802-12), the server must prove itself (R5802-13), gs2 flag "y" when binding is supported and not
  * offered (R5802-19). Secrets are wiped. Does not know: POP3's Base64 lines, where passwords come from.
  */

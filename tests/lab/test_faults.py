@@ -3,6 +3,8 @@ here once, octet for octet, and on the server as "keep" says."""
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from evil import Evil, Fault
 from lab import Client, as_stored, ledger, mails, stored
@@ -250,10 +252,7 @@ def test_two_runs_exclude_each_other(tmp_path, order):
             for _ in range(200):
                 if len(server.log) > 4:
                     break
-                first_done = first.poll()
-                assert first_done is None
-                import time
-
+                assert first.poll() is None
                 time.sleep(0.05)
             sessions = len(server.sent)
             code, out = client.run(server.port, "none", timeout=10)

@@ -1,11 +1,12 @@
-"""kill -9 at system calls of the process that writes journal and mail, at power-loss granularity of the process alone:
-a run afterwards completes the work, and each message is here once."""
+"""kill -9 at system calls of the process that writes journal and mail, and of its fetcher: a run afterwards completes
+the work, and each message is here once."""
 
 from __future__ import annotations
 
 import random
 import shutil
 import subprocess
+import time
 
 import pytest
 from evil import Evil, Fault
@@ -93,8 +94,6 @@ def test_killed_in_a_slow_message(tmp_path, keep):
         client = Client(tmp_path)
         first = client.start(server.port, keep, retries=0)
         try:
-            import time
-
             for _ in range(1000):
                 if server.sent and server.sent[0] > 480:
                     break

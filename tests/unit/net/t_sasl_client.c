@@ -19,14 +19,14 @@ static const char unique[] = "uuuuuuuuuuuu", exporter[] = "eeeeeeeeeeeeeeeeeeeee
 
 int gsasl_nonce(char *data, size_t datalen);
 
-/* The 18 octets behind "fyko+d2lbbFgONRv9qkxdawL". */
+/* The 18 octets behind "fyko+d2lbbFgONRv9qkxdawL"; the first of them for a server's salt. */
 int gsasl_nonce(char *data, size_t datalen)
 {
     struct buf raw = BUF(100);
 
     put_base64(&raw, "fyko+d2lbbFgONRv9qkxdawL");
-    assert_int_equal(datalen, raw.n);
-    memcpy(data, raw.p, raw.n);
+    assert_true(datalen <= raw.n);
+    memcpy(data, raw.p, datalen);
     buf_free(&raw);
     return GSASL_OK;
 }
@@ -279,11 +279,11 @@ static bool gsasl_accepts(const struct sasl_client_conf *conf, const char *mech,
 
 static void other_server(void **state)
 {
-    static const char *const mechs[] = { "PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256",
+    static const char *const names[] = { "PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256",
                                          "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS" };
 
     (void)state;
-    for (size_t i = 0; i < COUNT(mechs); i++)
+    for (size_t i = 0; i < COUNT(names); i++)
         for (int type = 0; type < 2; type++) {
             struct sasl_client_conf conf = bob();
 
@@ -292,10 +292,10 @@ static void other_server(void **state)
                 conf.binding_unique = span_str(unique);
             else
                 conf.binding_exporter = span_str(exporter);
-            if (!gsasl_accepts(&conf, mechs[i], "pw"))
-                fail_msg("%s is refused", mechs[i]);
-            if (gsasl_accepts(&conf, mechs[i], "pv"))
-                fail_msg("%s: a wrong password is accepted", mechs[i]);
+            if (!gsasl_accepts(&conf, names[i], "pw"))
+                fail_msg("%s is refused", names[i]);
+            if (gsasl_accepts(&conf, names[i], "pv"))
+                fail_msg("%s: a wrong password is accepted", names[i]);
         }
 }
 
