@@ -36,7 +36,6 @@ struct cli_command {
 extern const struct cli_command cli_commands[]; /* up to a row without group */
 
 /* Options that hold for every command. */
-extern const struct option_row cli_top_options[];
 
 int cmd_fetch(struct cli *cli);
 int cmd_check(struct cli *cli);

@@ -69,7 +69,7 @@ static const struct option_row describe_options[] = {
 static const struct option_row confcheck_options[] = {
     { 'q', "quiet", NULL, "say nothing when there is no fault" }, COMMON, END
 };
-const struct option_row cli_top_options[] = { { 'V', "version", NULL, "print the version" }, COMMON, END };
+static const struct option_row cli_top_options[] = { { 'V', "version", NULL, "print the version" }, COMMON, END };
 
 const struct cli_command cli_commands[] = {
     { "fetch", "", "[ACCOUNT|URL]...", 0, ARGS_WORDS, fetch_options, cmd_fetch,
@@ -95,8 +95,8 @@ const struct cli_command cli_commands[] = {
     { "state", "import", "ACCOUNT FILE", 2, 2, import_options, cmd_state_import,
       "take over what another program fetched",
       "FILE is .fetchids, an oldmail-... file, a uidls file, popstate.dat, or text of \"state export\"." },
-    { "state", "forget", "ACCOUNT UID...", 2, ARGS_WORDS, plain_options, cmd_state_forget,
-      "forget messages: they are fetched again", NULL },
+    { "state", "forget", "ACCOUNT UID", 2, ARGS_WORDS, plain_options, cmd_state_forget,
+      "forget a message (or several): they are fetched again", NULL },
     { "state", "salvage", "ACCOUNT", 1, 1, plain_options, cmd_state_salvage,
       "save what can be read of a damaged journal", NULL },
     { "config", "check", "[FILE]", 0, 1, confcheck_options, cmd_config_check, "find all faults of a configuration",

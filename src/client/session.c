@@ -159,6 +159,11 @@ void session_closed(struct session *s)
     if (s->pending_code || !s->quit_ok) {
         int code = code_of(s);
 
+        if (code == 0 && s->unconfirmed) {
+            code = 75;
+            session_fail(s, code, "QUIT was not confirmed: deletions are looked at again next time");
+        }
+
         if (!more || s->tainted)
             s->exit_code = s->exit_code ? s->exit_code : code;
     } else if (s->exit_code == 0) {

@@ -76,9 +76,9 @@ static void *base_of(struct apply *a, const struct conf_item *item, uint32_t *in
 static const char *label(const struct conf_item *item, const char *name, char dst[LABEL_OCTETS])
 {
     if (item->title)
-        snprintf(dst, LABEL_OCTETS, "%s \"%.60s\": %s", item->section, item->title, name);
+        snprintf(dst, LABEL_OCTETS, "%s \"%.60s\".%s", item->section, item->title, name);
     else
-        snprintf(dst, LABEL_OCTETS, "%s%s%s", item->section, *item->section ? ": " : "", name);
+        snprintf(dst, LABEL_OCTETS, "%s%s%s", item->section, *item->section ? "." : "", name);
     return dst;
 }
 

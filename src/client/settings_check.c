@@ -107,7 +107,7 @@ static void check_server(const struct check *c)
 
     set_string(&a->host, "");
     if (!is_set(a->server) && !is_set(a->discover)) {
-        fault(c, NULL, "no server; add server = \"pop.example.org\"");
+        fault(c, "server", "missing; write server = \"pop.example.org\"");
         return;
     }
     if (is_set(a->server) && is_set(a->discover))
@@ -134,7 +134,7 @@ static void check_user(const struct check *c)
     bool plain = span_iis(span_str(a->auth), "user") || bearer || (mech < MECH_N && mechs[mech].plaintext);
 
     if (!is_set(a->user) && mech != MECH_EXTERNAL)
-        fault(c, NULL, "no user; add user = \"name\"");
+        fault(c, "user", "missing; write user = \"name\"");
     if (bearer && !is_set(a->token_command))
         fault(c, "auth", "%s needs token-command", a->auth);
     if (mech == MECH_EXTERNAL && !is_set(a->certificate))
@@ -209,7 +209,7 @@ static void check_deliver(const struct check *c)
     bool ok;
 
     if (!is_set(a->deliver)) {
-        fault(c, NULL, "no destination; add deliver = \"maildir:~/Mail\"");
+        fault(c, "deliver", "missing; write deliver = \"maildir:~/Mail\"");
         return;
     }
     ok = sink_parse(a->deliver, getenv("HOME"), &a->sink, &target, &e);

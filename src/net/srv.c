@@ -223,7 +223,7 @@ bool srv_lookup(const char *domain, const char *nameserver, struct srv_target *t
 
     *n = 0;
     memset(&state, 0, sizeof state);
-    if (strlen(domain) >= SRV_NAME - 16 || res_ninit(&state) != 0)
+    if (!*domain || strlen(domain) >= SRV_NAME - 16 || res_ninit(&state) != 0)
         return err_set(e, FAULT_BAD, "%.60s: no domain to ask about", domain);
     ok = use_server(&state, nameserver) && service(&state, domain, true, targets, n) &&
          service(&state, domain, false, targets, n);

@@ -24,7 +24,7 @@ enum {
     DIALOG_LINE = 64 * 1024,      /* a status line; more is a fault (XCL-07) */
     DIALOG_CAPA_LINES = 1000,
     DIALOG_CAPA_LINE = 8 * 1024,
-    DIALOG_UID_MAX = 1024,        /* longer unique-ids are a fault of the message, told as DIALOG_UID with uid.n == 0 */
+    DIALOG_UID_MAX = 1024,        /* a longer or missing unique-id is told as DIALOG_UID with uid.n == 0 */
     DIALOG_MESSAGES = 4000000,    /* STAT may not name more */
     DIALOG_WINDOW_COMMANDS = 100, /* outstanding commands at most, and at most so many octets of them: */
     DIALOG_WINDOW_OCTETS = 16 * 1024,
@@ -63,7 +63,8 @@ struct dialog_conf {
     const char *user;            /* prepared name; no CR, LF, NUL */
     struct span password;        /* for USER/PASS and APOP */
     const char *sasl_name;       /* DIALOG_AUTH_SASL: "XOAUTH2", "SCRAM-SHA-256" …, else NULL */
-    uint32_t mechs;              /* DIALOG_AUTH_AUTO: MECH_BIT of those that may be used; 0 = USER/PASS only */
+    uint32_t mechs;              /* DIALOG_AUTH_AUTO: MECH_BIT of those that may be used, MECH_BIT(MECH_N) = CRAM-MD5;
+                                  * 0 = USER/PASS only */
     bool plaintext_auth;         /* without TLS: USER/PASS, PLAIN, LOGIN are permitted all the same */
     bool one_line_auth;          /* send an initial response with AUTH when it fits 255 octets; else two lines */
     bool use_capa;               /* quirk: servers that hang at CAPA (false: nothing is asked) */
@@ -71,7 +72,7 @@ struct dialog_conf {
     bool force_pipelining;       /* quirk: true = pipeline although CAPA does not say so */
     bool lf_dot_ends;            /* quirk: a lone "." between bare LFs ends a message too */
     bool apop_after_stls;        /* use APOP with a timestamp that came before STLS (R1939-APOP-09) */
-    bool login_only;             /* stop at DIALOG_LOGGED_IN: no listing (probe) */
+    bool login_only;             /* no listing: DIALOG_LOGGED_IN, CAPA, DIALOG_READY (probe) */
     bool no_login;               /* stop before login with DIALOG_READY: probe without credentials */
     bool want_uidl;              /* ask for UIDL (false: identity is by content) */
     uint32_t top_lines;          /* lines of the body that ORDER_TOP asks for */
@@ -80,7 +81,7 @@ struct dialog_conf {
 
 enum dialog_event_kind {
     DIALOG_GREETING,   /* text: of the greeting; code */
-    DIALOG_CAPA,       /* capa: the list in force now; once per CAPA answer (text: lines, LF between) */
+    DIALOG_CAPA,       /* capa: the list in force now, !known after -ERR; once per CAPA answer (text: lines, LF between) */
     DIALOG_NEED_TLS,   /* STLS was accepted and nothing came behind it: shake hands, then dialog_tls_up() */
     DIALOG_LOGGED_IN,  /* text: name of the method used ("USER", "APOP", "SCRAM-SHA-256") */
     DIALOG_STAT,       /* number: messages, octets: total */
@@ -157,12 +158,14 @@ void dialog_eof(struct dialog *d, bool clean);
 /* The handshake that DIALOG_NEED_TLS asked for is done (also to be called for DIALOG_TLS_UP never). */
 void dialog_tls_up(struct dialog *d);
 
-/* What is to be sent now: the caller writes from the front and consumes with dialog_sent. */
+/* What is to be sent now: the caller writes from the front and consumes with dialog_sent, as soon as the transport
+ * has the octets and before any input read later goes in: an answer to a command not yet sent is a fault. */
 struct span dialog_output(const struct dialog *d);
 void dialog_sent(struct dialog *d, size_t n);
 
 /* Orders after DIALOG_READY. They queue (bounded by the caller: at most DIALOG_ORDERS waiting) and go out as the
- * window permits; size is the listed size, for the window (0 = unknown). False: the queue is full. */
+ * window permits; size is the listed size, for the window (0 = unknown). False: the queue is full, the number is none
+ * of STAT's, dialog_quit was called, or the dialog is not (or no longer) ready. */
 enum { DIALOG_ORDERS = 4096 };
 bool dialog_order(struct dialog *d, enum dialog_order order, uint32_t number, uint64_t size);
 size_t dialog_orders_room(const struct dialog *d);
@@ -173,7 +176,8 @@ bool dialog_idle(const struct dialog *d);
 /* Is the server to answer something (for deadlines)? In login, AUTH steps, listing, orders or QUIT: yes. */
 bool dialog_waiting(const struct dialog *d);
 
-/* QUIT once everything ordered is answered. */
+/* QUIT once everything ordered is answered; before DIALOG_READY: in place of the next command. Where STLS is required
+ * and not yet done, nothing is sent: DIALOG_QUIT with ok = false follows at once. */
 void dialog_quit(struct dialog *d);
 
 /* A word for messages: "greeting", "capabilities", "login", "listing", "retrieval", "quit". */

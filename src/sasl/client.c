@@ -427,7 +427,10 @@ static bool scram_step(struct sasl_client *c, struct span challenge, struct buf 
 {
     switch (c->first.n ? ++c->steps : 0) {
     case 1:
-        return scram_answer(c, challenge, out);
+        if (scram_answer(c, challenge, out))
+            return true;
+        c->steps = 2; /* there is no signature that could be shown */
+        return false;
     case 2:
         return scram_verify(c, challenge);
     default:

@@ -50,7 +50,7 @@ class Client:
             return [self.dev, str(port), "u", "p", deliver, str(state), keep]
         return [str(self.program), "-c", str(self.config(port, keep, deliver, state, settings)), "fetch"]
 
-    def start(self, port, keep, deliver=None, state=None, wrap=(), env=(), **settings) -> subprocess.Popen:
+    def start(self, port, keep, deliver=None, state=None, wrap=(), env=(), args=(), **settings) -> subprocess.Popen:
         state = state or self.state
         if self.dev:
             Path(state).mkdir(exist_ok=True)
@@ -63,7 +63,7 @@ class Client:
             environ["LAB_S"] = str(settings.get("reply_timeout", "5s")).rstrip("s")
             environ["LAB_MAX"] = str(settings.get("max_message", 1 << 32))
         environ.update(env)
-        return subprocess.Popen([*wrap, *argv], env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        return subprocess.Popen([*wrap, *argv, *([] if self.dev else args)], env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT, cwd=self.root)
 
     def run(self, port, keep, deliver=None, state=None, timeout=30, **how):

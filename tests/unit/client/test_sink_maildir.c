@@ -69,6 +69,56 @@ static void order_of_a_batch(void **state)
     desk_free(&d);
 }
 
+/* The number of the call in a commit that begins with these words and whose path ends so; 0 = none. */
+static unsigned call_number(const char *call, const char *end)
+{
+    struct span trace = buf_span(shim_trace());
+
+    for (unsigned n = 1; trace.n; n++) {
+        struct span line = span_until(&trace, '\n'), word = span_until(&line, ' '), path = span_until(&line, ' ');
+
+        if (span_is(word, call) && path.n >= strlen(end) &&
+            memcmp(path.p + path.n - strlen(end), end, strlen(end)) == 0)
+            return n;
+    }
+    return 0;
+}
+
+/* What is not known to be on the disk was not delivered, and is not left where it can be seen. */
+static void an_fsync_that_fails(void **state)
+{
+    static const char *const ends[] = { ".restante", "/new" };
+
+    (void)state;
+    for (size_t k = 0; k < 2; k++) {
+        unsigned n = 0;
+
+        for (int fail = 0; fail < 2; fail++) {
+            struct sink_item item;
+            struct err e = { 0 };
+            struct desk d;
+            struct sink *s;
+
+            desk_new(&d, SINK_MAILDIR, NULL);
+            s = desk_open(&d);
+            must(desk_spool(&d, s, &item, span_str(text), 100, &e), &e);
+            if (fail)
+                shim_fail_at(n, EIO, SHIM_ANY, false);
+            else
+                shim_count();
+            sink_commit(s, &item);
+            shim_end();
+            n = fail ? n : call_number("fsync", ends[k]);
+            assert_true(n > 0);
+            assert_int_equal(item.result, fail ? SINK_TEMP : SINK_DELIVERED);
+            assert_int_equal(box_files(&d.box, "new"), fail ? 0 : 1);
+            assert_int_equal(box_files(&d.box, "tmp"), 0);
+            sink_close(&s);
+            desk_free(&d);
+        }
+    }
+}
+
 static void a_name_that_is_taken(void **state)
 {
     static const char *const there[] = { "Subject: x\n\nbody\n", "Subject: x\n\nbodY\n" };
@@ -346,6 +396,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(order_of_a_batch),
+        cmocka_unit_test(an_fsync_that_fails),
         cmocka_unit_test(a_name_that_is_taken),
         cmocka_unit_test(two_accounts_in_one),
         cmocka_unit_test(recovery_finds_what_readers_moved),
