@@ -2,7 +2,7 @@
  *
  * Does not know: which messages a rule takes (t_plan.c).
  */
-#include "unit.h"
+#include "state_help.h"
 
 #include "client/settings.h"
 

@@ -3,7 +3,7 @@
  * Proves: R2384-01, R2384-02, R2384-05, R2384-08, R2384-09
  * Does not know: what an account makes of them (test_settings.c).
  */
-#include "unit.h"
+#include "state_help.h"
 
 #include "client/settings.h"
 

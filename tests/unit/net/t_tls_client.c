@@ -81,6 +81,7 @@ static void names(void **state)
         { "x", "DNS:*.com", "a.com", "not for" },
         { "x", "DNS:*", "com", "not for" },
         { "x", "DNS:127.0.0.1", "127.0.0.1", "not for" },
+        { "x", "DNS:127.1", "127.1", "not for" }, /* an address to the resolver */
         { "x", "IP:127.0.0.1", "127.0.0.1", NULL },
         { "x", "IP:127.0.0.2", "127.0.0.1", "certificate is for 127.0.0.2, not for 127.0.0.1" },
         { "x", "IP:2001:db8::1", "2001:db8::1", NULL },
