@@ -303,7 +303,7 @@ static void list_line(struct dialog *d, struct span line)
         list_take(d, answer, line);
 }
 
-/* Takes a line off *in, without its end; false: there is none yet, or it is too long (then the dialog has failed). */
+/* Takes a line off *in, without its end; false: none is whole yet, or it is too long (the dialog has failed). */
 static bool take_line(struct dialog *d, struct span *in, struct span *line)
 {
     bool capa = d->reading == READ_LINES && dialog_front(d)->answer == ANSWER_CAPA;

@@ -63,8 +63,8 @@ struct dialog_conf {
     const char *user;            /* prepared name; no CR, LF, NUL */
     struct span password;        /* for USER/PASS and APOP */
     const char *sasl_name;       /* DIALOG_AUTH_SASL: "XOAUTH2", "SCRAM-SHA-256" …, else NULL */
-    uint32_t mechs;              /* DIALOG_AUTH_AUTO: MECH_BIT of those that may be used, MECH_BIT(MECH_N) = CRAM-MD5;
-                                  * 0 = USER/PASS only */
+    uint32_t mechs;              /* DIALOG_AUTH_AUTO: MECH_BIT of those that may be used, MECH_BIT(MECH_N) is for
+                                  * CRAM-MD5; 0 = USER/PASS only */
     bool plaintext_auth;         /* without TLS: USER/PASS, PLAIN, LOGIN are permitted all the same */
     bool one_line_auth;          /* send an initial response with AUTH when it fits 255 octets; else two lines */
     bool use_capa;               /* quirk: servers that hang at CAPA (false: nothing is asked) */
@@ -81,7 +81,7 @@ struct dialog_conf {
 
 enum dialog_event_kind {
     DIALOG_GREETING,   /* text: of the greeting; code */
-    DIALOG_CAPA,       /* capa: the list in force now, !known after -ERR; once per CAPA answer (text: lines, LF between) */
+    DIALOG_CAPA,       /* capa: the list in force now (after -ERR: not known); text: its lines, LF between */
     DIALOG_NEED_TLS,   /* STLS was accepted and nothing came behind it: shake hands, then dialog_tls_up() */
     DIALOG_LOGGED_IN,  /* text: name of the method used ("USER", "APOP", "SCRAM-SHA-256") */
     DIALOG_STAT,       /* number: messages, octets: total */
@@ -144,8 +144,8 @@ typedef void dialog_on_event(void *ctx, const struct dialog_event *event);
 struct dialog;
 
 /* conf and sasl are borrowed until dialog_free. Memory: O(1) but for one bit per message of the listing. */
-struct dialog *dialog_new(const struct dialog_conf *conf, const struct dialog_sasl *sasl, dialog_on_event *on_event,
-                          void *ctx);
+struct dialog *dialog_new(const struct dialog_conf *conf, const struct dialog_sasl *sasl,
+                          dialog_on_event *on_event, void *ctx);
 void dialog_free(struct dialog **d);
 
 /* Octets of the server, as they come. After DIALOG_NEED_TLS no octet of the plaintext stream may follow: a
@@ -164,8 +164,8 @@ struct span dialog_output(const struct dialog *d);
 void dialog_sent(struct dialog *d, size_t n);
 
 /* Orders after DIALOG_READY. They queue (bounded by the caller: at most DIALOG_ORDERS waiting) and go out as the
- * window permits; size is the listed size, for the window (0 = unknown). False: the queue is full, the number is none
- * of STAT's, dialog_quit was called, or the dialog is not (or no longer) ready. */
+ * window permits; size is the listed size, for the window (0 = unknown). False: the queue is full, the number is
+ * none of STAT's, dialog_quit was called, or the dialog is not (or no longer) ready. */
 enum { DIALOG_ORDERS = 4096 };
 bool dialog_order(struct dialog *d, enum dialog_order order, uint32_t number, uint64_t size);
 size_t dialog_orders_room(const struct dialog *d);
@@ -176,8 +176,8 @@ bool dialog_idle(const struct dialog *d);
 /* Is the server to answer something (for deadlines)? In login, AUTH steps, listing, orders or QUIT: yes. */
 bool dialog_waiting(const struct dialog *d);
 
-/* QUIT once everything ordered is answered; before DIALOG_READY: in place of the next command. Where STLS is required
- * and not yet done, nothing is sent: DIALOG_QUIT with ok = false follows at once. */
+/* QUIT once everything ordered is answered; before DIALOG_READY: in place of the next command. Where STLS is
+ * required and not yet done, nothing is sent: DIALOG_QUIT with ok = false follows at once. */
 void dialog_quit(struct dialog *d);
 
 /* A word for messages: "greeting", "capabilities", "login", "listing", "retrieval", "quit". */

@@ -76,7 +76,6 @@ bool dialog_body_take(struct dialog *d, struct span *in)
                 return true;
             }
             hand_on(d, (const uint8_t *)"\r", 1);
-            d->body_after_cr = true;
             d->body = BODY_TEXT;
             break;
         }

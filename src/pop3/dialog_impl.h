@@ -16,7 +16,9 @@ enum {
     DIALOG_SIZE_GUESS = 32 * 1024   /* of a message without a size */
 };
 
-enum dialog_step { STEP_GREETING, STEP_CAPA, STEP_TLS, STEP_LOGIN, STEP_LISTING, STEP_ORDERS, STEP_QUIT, STEP_END };
+enum dialog_step {
+    STEP_GREETING, STEP_CAPA, STEP_TLS, STEP_LOGIN, STEP_LISTING, STEP_ORDERS, STEP_QUIT, STEP_END
+};
 
 /* What an answer belongs to. */
 enum dialog_answer {
@@ -113,7 +115,8 @@ struct dialog_pending *dialog_front(struct dialog *d);
 /* Puts "word arg CRLF" (arg may be empty) into the output. */
 void dialog_put_line(struct dialog *d, struct span word, struct span arg);
 /* The same, and an answer is awaited. */
-struct dialog_pending *dialog_command(struct dialog *d, enum dialog_answer answer, struct span word, struct span arg);
+struct dialog_pending *dialog_command(struct dialog *d, enum dialog_answer answer, struct span word,
+                                      struct span arg);
 void dialog_answered(struct dialog *d); /* the front answer is complete */
 void dialog_next(struct dialog *d);     /* what comes after it, outside of orders */
 bool dialog_secure(const struct dialog *d);

@@ -1,7 +1,7 @@
 /* dialog_list.c - STAT, LIST and UIDL: how many messages there are, how large, under which unique-ids.
  *
- * A size is a hint and may be nonsense; a number may not: 0, one above the count of STAT, one seen before or a line
- * too many ends the session (R1939-LIST-09), since everything later is done by number. Gaps and any order are
+ * A size is a hint and may be nonsense; a number may not: 0, one above the count of STAT, one seen before or a
+ * line too many ends the session (R1939-LIST-09), since everything later is done by number. Gaps and any order are
  * taken. Does not know: what a unique-id is compared with.
  */
 #include "base/num.h"
@@ -44,7 +44,7 @@ static bool all_digits(struct span s)
     return s.n > 0 && n == s.n;
 }
 
-/* "count octets", and whatever follows (R1939-STAT-06). The octets may be negative or past 64 bits: a hint only. */
+/* "count octets", and whatever follows (R1939-STAT-06). The octets may be negative or past 64 bits: a hint. */
 static void stat_reply(struct dialog *d, const struct dialog_reply *r)
 {
     struct dialog_event event = { .kind = DIALOG_STAT };
@@ -104,12 +104,12 @@ void list_status(struct dialog *d, enum dialog_answer answer, const struct dialo
         refused(d, answer, r);
 }
 
-/* True when number is one of ours and comes for the first time. */
+/* True when number is one of ours and comes for the first time: so there are never more lines than messages. */
 static bool fresh(struct dialog *d, uint32_t number)
 {
     uint8_t *octet, bit;
 
-    if (number == 0 || number > d->messages || d->lines > d->messages)
+    if (number == 0 || number > d->messages)
         return false;
     octet = &d->seen.p[(number - 1) / 8];
     bit = (uint8_t)(1u << ((number - 1) % 8));

@@ -3,7 +3,8 @@
  * A mechanism that the server refuses before it has seen anything made of the password gives way to the next one;
  * a password that was rejected is not tried again in any way (R1939-USER-11). Without TLS nothing goes out from
  * which the password can be read, unless the account permits it. MECH_BIT(MECH_N) in conf->mechs stands for
- * CRAM-MD5, which has no row in the table of mechanisms. Does not know: the exchange of a mechanism (dialog_sasl.c).
+ * CRAM-MD5, which has no row in the table of mechanisms.
+ * Does not know: the exchange of a mechanism (dialog_sasl.c).
  */
 #include "pop3/dialog_impl.h"
 

@@ -58,7 +58,7 @@ static void take_code(struct dialog_reply *r)
     r->text = rest;
 }
 
-/* "+OK", "-ERR" in any case of letters stand alone or before a blank; "+" alone or before a blank is a challenge. */
+/* "+OK", "-ERR" in any case of letters stand alone or before a blank; so does "+", which is a challenge. */
 struct dialog_reply dialog_reply_parse(struct span line)
 {
     struct dialog_reply r = { .status = STATUS_BAD, .rest = line };

@@ -1,8 +1,8 @@
 /* dialog_sasl.c - one SASL exchange in AUTH's Base64 lines (RFC 5034).
  *
  * An initial response travels with AUTH only when the account says so, the server lists the mechanism and the line
- * is no longer than a command may be (R2449-LEN-04); else it waits for the first challenge, whatever that says: some
- * servers put words there. Every other challenge must be Base64. "*" ends an exchange that cannot go on.
+ * is no longer than a command may be (R2449-LEN-04); else it waits for the first challenge, whatever that says:
+ * some servers put words there. Every other challenge must be Base64. "*" ends an exchange that cannot go on.
  * Does not know: mechanisms, beyond which of them give something of the password away at once.
  */
 #include "base/base64.h"

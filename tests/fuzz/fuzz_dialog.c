@@ -1,4 +1,4 @@
-/* fuzz_dialog.c - libFuzzer entry: any octets as what a POP3 server says to the client's dialog, in pieces of any size.
+/* fuzz_dialog.c - libFuzzer entry: any octets as what a POP3 server says to the client's dialog, in any pieces.
  *
  * The first three octets choose the account's settings, the fourth the pieces. Checked: one DIALOG_FAILED or
  * DIALOG_QUIT at most and nothing told or sent after it, numbers of events within STAT's count, the window kept,

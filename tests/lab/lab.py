@@ -26,8 +26,7 @@ class Client:
         self.root = root
         self.root.mkdir(parents=True, exist_ok=True)
         self.program = srv.build_dir() / "src" / "client" / "restante"
-        self.dev = os.environ.get("RESTANTE_LAB_DEV", "")
-        if not self.dev and not self.program.exists():
+        if not self.program.exists():
             if os.environ.get("RESTANTE_BUILD"):
                 raise FileNotFoundError(self.program)
             pytest.skip(f"{self.program} is not built")
@@ -46,24 +45,16 @@ class Client:
         return path
 
     def argv(self, port, keep, deliver, state, settings) -> list:
-        if self.dev:
-            return [self.dev, str(port), "u", "p", deliver, str(state), keep]
         return [str(self.program), "-c", str(self.config(port, keep, deliver, state, settings)), "fetch"]
 
     def start(self, port, keep, deliver=None, state=None, wrap=(), env=(), args=(), **settings) -> subprocess.Popen:
         state = state or self.state
-        if self.dev:
-            Path(state).mkdir(exist_ok=True)
         argv = self.argv(port, keep, deliver or f"maildir:{self.maildir}", state, settings)
         # Nothing of this user's own configuration, and a sanitizer's finding is an exit code of its own.
         environ = dict(os.environ, HOME=str(self.root), XDG_STATE_HOME=str(self.root), XDG_CONFIG_HOME=str(self.root),
                        ASAN_OPTIONS="exitcode=99", UBSAN_OPTIONS="print_stacktrace=1")
-        if self.dev:
-            environ["LAB_RETRIES"] = str(settings.get("retries", 1))
-            environ["LAB_S"] = str(settings.get("reply_timeout", "5s")).rstrip("s")
-            environ["LAB_MAX"] = str(settings.get("max_message", 1 << 32))
         environ.update(env)
-        return subprocess.Popen([*wrap, *argv, *([] if self.dev else args)], env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        return subprocess.Popen([*wrap, *argv, *args], env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT, cwd=self.root)
 
     def run(self, port, keep, deliver=None, state=None, timeout=30, **how):

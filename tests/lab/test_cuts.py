@@ -8,7 +8,7 @@ import pytest
 from evil import Evil, Fault
 from lab import FULL, Client, ledger, mails, stored
 
-SHARDS = 8
+SHARDS = 4
 SAMPLE = 5          # points of each shard
 MESSAGES = mails(4)
 

@@ -159,7 +159,7 @@ def test_sizes_of_list(tmp_path, size):
 ], ids=["greeting", "refusal", "USER", "PASS", "STAT", "LIST", "RETR", "QUIT", "CAPA", "UIDL", "CR in UIDL", "status"])
 def test_control_octets_stay_off_the_terminal(tmp_path, how):
     """C-15"""
-    attacked(tmp_path, Fault(**how), deletes=True, env={"V": "1"})
+    attacked(tmp_path, Fault(**how), deletes=True)
 
 
 @pytest.mark.parametrize("verb", ["", "CAPA", "USER", "PASS", "STAT", "LIST", "UIDL"])

@@ -3,7 +3,7 @@
  *
  * A line is "S: text" (the server, CRLF is added), "S- text" (the same, nothing added), "C: text" (the client
  * sends this line now and no more than the C: lines that stand together), "E: text" (an event, in the words of
- * scene.c), "O: RETR 2 120" (an order), "Q:" (dialog_quit), "T:" (TLS is up), "X:" (the stream ends), "I:" (idle now).
+ * scene.c), "O: RETR 2 120" (an order), "Q:" (dialog_quit), "T:" (TLS is up), "X:" (the end), "I:" (idle now).
  * In texts \r \n \t \0 \\ \xHH are octets. Each scene is played whole, octet by octet and cut at random places.
  * Does not know: sockets, real mechanisms.
  */

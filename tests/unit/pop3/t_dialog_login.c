@@ -298,6 +298,16 @@ static void test_initial_length(void **state)
                  CAPA("S: SASL PLAIN\n", " PLAIN") "C: AUTH PLAIN\nS: + \nC: %s\nS: +OK\n" IN("PLAIN"), base64);
         scene_play(&conf, &big, text);
     }
+    /* the two sides of 255 octets: 256 is one too many, 255 may be */
+    conf.sasl_name = "EXTERNAL";
+    big_initial = 180;
+    scene_play(&conf, &big, CAPA("S: SASL EXTERNAL\n", " EXTERNAL") "C: AUTH EXTERNAL\n");
+    conf.sasl_name = "SCRAM-SHA-1";
+    big_initial = 177;
+    in_base64(base64, big_initial);
+    snprintf(text, 100000, CAPA("S: SASL SCRAM-SHA-1\n", " SCRAM-SHA-1") "C: AUTH SCRAM-SHA-1 %s\n", base64);
+    scene_play(&conf, &big, text);
+    conf.sasl_name = "PLAIN";
     big_initial = DIALOG_LINE + 1; /* a token past all measure: not begun */
     scene_play(&conf, &big, CAPA("S: SASL PLAIN\n", " PLAIN") "E: FAILED no way to log in\n");
     free(text);
