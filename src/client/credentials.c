@@ -1,9 +1,7 @@
-/* credentials.c - the password or token of an account: see credentials.h.
- *
- * Commands run with /bin/sh -c, their output bounded in size and time. Does not know: what the secret is for.
- */
+/* credentials.c - passwords and tokens from files, commands and the terminal: see credentials.h. */
 #include "client/credentials.h"
 
+#include "base/ask.h"
 #include "base/clock.h"
 #include "base/sys.h"
 #include "client/netrc.h"
@@ -12,143 +10,232 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PIECE = 32768, COMMAND_MS = 120000 };
+enum { OUTPUT_MAX = 64 * 1024, FILE_MAX = 1024 * 1024, COMMAND_MS = 120000, CHUNK = 4096, ENV_NEW = 4 };
 
 extern char **environ;
 
-/* The first line counts; what cannot stand in a line of the protocol is refused (C-38). */
-static bool first_line(struct buf *secret, const char *from, struct err *e)
+/* The first line of text counts; what would end a line of the protocol early is refused (C-38). */
+static bool take_line(struct span text, struct buf *secret, const char *what, struct err *e)
 {
-    struct span rest = buf_span(secret), line = span_until(&rest, '\n');
+    struct span line = span_until(&text, '\n');
 
     if (line.n && line.p[line.n - 1] == '\r')
         line.n--;
-    secret->n = line.n;
     if (line.n == 0)
-        return err_set(e, FAULT_PERM, "%s gave nothing", from);
-    if (memchr(line.p, '\r', line.n) || memchr(line.p, '\0', line.n))
-        return err_set(e, FAULT_PERM, "%s gave a secret with CR or NUL inside", from);
+        return err_set(e, FAULT_PERM, "%s gives nothing; its first line must be the secret", what);
+    if (memchr(line.p, '\r', line.n) || memchr(line.p, 0, line.n))
+        return err_set(e, FAULT_PERM, "%s gives a secret with CR or NUL inside", what);
+    if (!buf_put_span(secret, line))
+        return err_set(e, FAULT_PERM, "%s gives a secret longer than %zu octets", what, secret->cap - secret->n);
     return true;
 }
 
-static bool read_private(const char *path, struct buf *secret, struct err *e)
+static char *variable(const char *name, const char *value)
 {
-    int fd = sys_open(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
-    struct stat st;
-    ssize_t got = -1;
-    uint8_t *p;
+    char *text = NULL;
 
-    if (fd < 0)
-        return err_errno(e, "opening", path);
-    if (sys->fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077)) {
-        sys_close(&fd);
-        return err_set(e, FAULT_PERM, "%s must be a file of yours that nobody else can read: chmod 600 it", path);
-    }
-    p = buf_reserve(secret, PIECE);
-    if (p)
-        got = sys_read_some(fd, p, PIECE);
-    sys_close(&fd);
-    if (got < 0)
-        return err_errno(e, "reading", path);
-    secret->n += (size_t)got;
-    return true;
+    return asprintf(&text, "%s=%s", name, value ? value : "") < 0 ? NULL : text;
 }
 
-static bool from_netrc(const struct account *account, struct buf *secret, struct err *e)
+/* The environment, with what the command may want to know; the first ENV_NEW strings are ours to free. */
+static char **environment(const struct account *a, bool fresh)
 {
-    const char *home = getenv("HOME");
-    struct buf path = BUF(4096), text = BUF(65536);
-    bool ok = buf_printf(&path, "%s/.netrc", home ? home : "") && buf_put(&path, "", 1);
+    size_t n = 0, k = ENV_NEW;
+    char **env;
 
-    ok = ok ? read_private((const char *)path.p, &text, e) : err_set(e, FAULT_BAD, "the path of ~/.netrc is too long");
-    ok = ok && netrc_password(buf_span(&text), account->host, account->user, secret, e);
-    buf_free(&path);
-    buf_wipe(&text);
-    return ok;
+    while (environ[n])
+        n++;
+    env = mem_zero(n + ENV_NEW + 1, sizeof *env);
+    env[0] = variable("RESTANTE_ACCOUNT", a->name);
+    env[1] = variable("RESTANTE_USER", a->user);
+    env[2] = variable("RESTANTE_HOST", a->host);
+    env[3] = variable("RESTANTE_TOKEN", fresh ? "fresh" : "");
+    for (size_t i = 0; i < ENV_NEW; i++)
+        if (!env[i])
+            abort(); /* out of memory */
+    for (size_t i = 0; i < n; i++)
+        if (strncmp(environ[i], "RESTANTE_", 9) != 0)
+            env[k++] = environ[i];
+    return env;
 }
 
-static bool launch(const char *command, bool fresh, int out, pid_t *pid)
+static void environment_free(char **env)
 {
-    char *argv[] = { (char *)"sh", (char *)"-c", (char *)command, NULL };
+    for (size_t i = 0; i < ENV_NEW; i++)
+        free(env[i]);
+    free(env);
+}
+
+/* This runs on a thread that blocks signals; the command starts with none blocked and none ignored. It leads a group
+ * of its own, to be ended with all that it started. */
+static bool start(const char *command, char **env, int out, pid_t *pid)
+{
+    char *argv[] = { (char *)"sh", (char *)"-c", (char *)(uintptr_t)command, NULL };
     posix_spawn_file_actions_t files;
     posix_spawnattr_t how;
-    char **env = environ, **mine = NULL;
-    size_t n = 0;
+    sigset_t none, all;
     int rc;
 
-    if (fresh) {
-        while (environ[n])
-            n++;
-        mine = mem_zero(n + 2, sizeof *mine);
-        memcpy(mine, environ, n * sizeof *mine);
-        mine[n] = (char *)"RESTANTE_TOKEN=fresh";
-        env = mine;
-    }
+    sigemptyset(&none);
+    sigfillset(&all);
     posix_spawn_file_actions_init(&files);
     posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&files, out, 1);
     posix_spawnattr_init(&how);
-    posix_spawnattr_setflags(&how, POSIX_SPAWN_SETPGROUP);
+    posix_spawnattr_setflags(&how, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    posix_spawnattr_setsigmask(&how, &none);
+    posix_spawnattr_setsigdefault(&how, &all);
     rc = posix_spawn(pid, "/bin/sh", &files, &how, argv, env);
     posix_spawnattr_destroy(&how);
     posix_spawn_file_actions_destroy(&files);
-    free(mine);
+    errno = rc;
     return rc == 0;
 }
 
-/* Reads until the end of the output; false when it does not come. */
-static bool collect(int fd, struct buf *out)
+/* All output until its end. */
+static bool collect(int fd, struct buf *output, const char *what, struct err *e)
 {
     uint64_t until = clock_mono_ms() + COMMAND_MS;
 
     for (;;) {
         uint64_t now = clock_mono_ms();
         struct pollfd p = { fd, POLLIN, 0 };
-        uint8_t *room = buf_reserve(out, PIECE);
-        ssize_t got;
+        uint8_t *room = buf_reserve(output, CHUNK);
+        ssize_t n;
 
-        if (!room || now >= until || poll(&p, 1, (int)(until - now)) == 0)
-            return false;
-        got = read(fd, room, PIECE);
-        if (got < 0 && errno != EINTR)
-            return false;
-        if (got == 0)
+        if (!room)
+            return err_set(e, FAULT_PERM, "%s prints more than %d octets", what, OUTPUT_MAX);
+        if (now >= until || poll(&p, 1, (int)(until - now)) == 0)
+            return err_set(e, FAULT_TEMP, "%s takes longer than %d s", what, COMMAND_MS / 1000);
+        n = read(fd, room, CHUNK);
+        if (n < 0 && errno != EINTR)
+            return err_errno(e, "reading from", what);
+        if (n == 0)
             return true;
-        if (got > 0)
-            out->n += (size_t)got;
+        if (n > 0)
+            output->n += (size_t)n;
     }
 }
 
-static bool from_command(const char *command, bool fresh, struct buf *secret, struct err *e)
+static bool ended_well(pid_t pid, const char *what, struct err *e)
 {
-    int ends[2], status = -1;
-    bool whole;
+    int status = 0;
+
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        continue;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return true;
+    if (WIFEXITED(status))
+        return err_set(e, FAULT_PERM, "%s fails with exit code %d", what, WEXITSTATUS(status));
+    return err_set(e, FAULT_PERM, "%s is ended by signal %d", what, WTERMSIG(status));
+}
+
+static bool from_command(const struct account *a, const char *command, bool fresh, struct buf *secret, struct err *e)
+{
+    const char *what = command == a->token_command ? "token-command" : "password-command";
+    struct buf output = BUF(OUTPUT_MAX + CHUNK);
+    char **env;
+    int ends[2];
+    bool ok;
     pid_t pid;
 
     if (pipe2(ends, O_CLOEXEC) != 0)
-        return err_errno(e, "making", "a pipe");
-    if (!launch(command, fresh, ends[1], &pid)) {
-        close(ends[0]);
-        close(ends[1]);
-        return err_set(e, FAULT_TEMP, "starting /bin/sh: %s", strerror(errno));
+        return err_errno(e, "making a pipe for", what);
+    env = environment(a, fresh);
+    ok = start(command, env, ends[1], &pid) || err_errno(e, "starting", what);
+    environment_free(env);
+    sys_close(&ends[1]);
+    if (ok) {
+        struct err late;
+
+        ok = collect(ends[0], &output, what, e);
+        if (!ok)
+            kill(-pid, SIGKILL);
+        if (!ended_well(pid, what, ok ? e : &late))
+            ok = false;
+        ok = ok && take_line(buf_span(&output), secret, what, e);
     }
-    close(ends[1]);
-    whole = collect(ends[0], secret);
-    close(ends[0]);
-    if (!whole)
-        kill(-pid, SIGKILL);
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    if (!whole)
-        return err_set(e, FAULT_TEMP, "the command for the secret did not end in time, or says too much");
-    if (status != 0)
-        return err_set(e, FAULT_PERM, "the command for the secret failed (exit code %d)",
-                       WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
-    return first_line(secret, "the command for the secret", e);
+    sys_close(&ends[0]);
+    buf_wipe(&output);
+    return ok;
+}
+
+/* A file that nobody else may read (XCL-10), whole. */
+static bool read_private(const char *path, struct buf *text, struct err *e)
+{
+    int fd = sys_open(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
+    struct stat st;
+    bool ok = false;
+
+    if (fd < 0 || sys->fstat(fd, &st) != 0) {
+        err_errno(e, "opening", path);
+    } else if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077)) {
+        err_set(e, FAULT_PERM, "%s must be a file of yours that nobody else can read: chmod 600 it", path);
+    } else if (st.st_size > FILE_MAX) {
+        err_set(e, FAULT_PERM, "%s is larger than %d octets", path, FILE_MAX);
+    } else {
+        size_t n = (size_t)st.st_size;
+        uint8_t *room = buf_reserve(text, n ? n : 1);
+
+        ok = room && sys_pread_all(fd, room, n, 0);
+        if (ok)
+            text->n += n;
+        else
+            err_errno(e, "reading", path);
+    }
+    sys_close(&fd);
+    return ok;
+}
+
+static bool from_file(const char *path, struct buf *secret, struct err *e)
+{
+    struct buf text = BUF(FILE_MAX + 1);
+    bool ok = read_private(path, &text, e) && take_line(buf_span(&text), secret, path, e);
+
+    buf_wipe(&text);
+    return ok;
+}
+
+static bool from_netrc(const struct account *a, struct buf *secret, struct err *e)
+{
+    struct buf text = BUF(FILE_MAX + 1), word = BUF(secret->cap);
+    const char *home = getenv("HOME");
+    char path[4096];
+    bool ok = snprintf(path, sizeof path, "%s/.netrc", home ? home : "") < (int)sizeof path ||
+              err_set(e, FAULT_PERM, "the path of ~/.netrc is too long");
+
+    ok = ok && read_private(path, &text, e) && netrc_password(buf_span(&text), a->host, a->user, &word, e) &&
+         take_line(buf_span(&word), secret, "~/.netrc", e);
+    buf_wipe(&text);
+    buf_wipe(&word);
+    return ok;
+}
+
+/* Several accounts may ask at once; the lock lets one speak at a time. */
+static bool from_terminal(const struct account *a, struct buf *secret, struct err *e)
+{
+    int fd = sys_open(AT_FDCWD, "/dev/tty", O_RDWR | O_CLOEXEC, 0);
+    struct buf typed = BUF(secret->cap);
+    char prompt[600];
+    bool ok;
+
+    if (fd < 0 || tcgetpgrp(fd) != getpgrp()) {
+        sys_close(&fd);
+        return err_set(e, FAULT_PERM, "there is no password, and no terminal to ask for it: set password-command, "
+                                      "password-file or netrc");
+    }
+    (void)flock(fd, LOCK_EX); /* at worst two prompts mix */
+    snprintf(prompt, sizeof prompt, "\rPassword of %.250s at %.250s: ", a->user, a->host);
+    ok = ask_secret(fd, fd, prompt, &typed, e) && take_line(buf_span(&typed), secret, "the terminal", e);
+    sys_close(&fd);
+    buf_wipe(&typed);
+    return ok;
 }
 
 static bool given(const char *text)
@@ -159,17 +246,19 @@ static bool given(const char *text)
 bool credentials_password(const struct account *account, struct buf *secret, struct err *e)
 {
     if (given(account->password))
-        return buf_put_str(secret, account->password) || err_set(e, FAULT_BAD, "the password is too long");
+        return take_line(span_str(account->password), secret, "password", e);
     if (given(account->password_command))
-        return from_command(account->password_command, false, secret, e);
+        return from_command(account, account->password_command, false, secret, e);
     if (given(account->password_file))
-        return read_private(account->password_file, secret, e) && first_line(secret, account->password_file, e);
+        return from_file(account->password_file, secret, e);
     if (account->netrc)
         return from_netrc(account, secret, e);
-    return err_set(e, FAULT_PERM, "there is no password: set password-command, password-file, netrc or password");
+    return from_terminal(account, secret, e);
 }
 
 bool credentials_token(const struct account *account, bool fresh, struct buf *token, struct err *e)
 {
-    return from_command(account->token_command, fresh, token, e);
+    if (!given(account->token_command))
+        return err_set(e, FAULT_PERM, "there is no token-command");
+    return from_command(account, account->token_command, fresh, token, e);
 }

@@ -1,8 +1,10 @@
-/* credentials.h - the password or token of an account: from the configuration, a command, a file of its own or netrc.
+/* credentials.h - the password or token of an account: from the configuration, a command, a file of its own, netrc, or
+ * whoever sits at the terminal.
  *
- * Order: password, password_command, password_file, netrc. Files must be the user's own and 0600. Never from argv or the
- * environment (XCL-10); CR and NUL inside are refused (C-38). Commands run with /bin/sh -c, the first line of their output
- * counts; size and time are bounded. Blocking: called on a worker thread. Does not know: what the secret is for.
+ * Order: password, password_command, password_file, netrc, and a prompt when this process is in the foreground of a
+ * terminal. Files must be the user's own and 0600. Never from argv or the environment (XCL-10); CR and NUL inside are
+ * refused (C-38). Commands run with /bin/sh -c, the first line of their output counts; size and time are bounded.
+ * Blocking: called on a worker thread. Does not know: what the secret is for.
  */
 #ifndef RESTANTE_CLIENT_CREDENTIALS_H
 #define RESTANTE_CLIENT_CREDENTIALS_H

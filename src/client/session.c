@@ -110,7 +110,7 @@ static bool again(struct session *s, uint64_t *pause_ms)
                (s->account->drain == CHOICE_YES || s->fetched_here >= SESSION_DRAIN);
     if (s->tainted) /* what is durable is deleted in a session that retrieves nothing */
         return s->unconfirmed > 0;
-    if (s->attempts > s->account->retries || s->failure == FAILURE_AUTH || s->failure == FAILURE_NO_AUTH ||
+    if (s->attempts >= s->account->retries || s->failure == FAILURE_AUTH || s->failure == FAILURE_NO_AUTH ||
         s->failure == FAILURE_SERVER_AUTH || s->failure == FAILURE_TLS_POLICY || s->failure == FAILURE_SYS_PERM ||
         s->failure == FAILURE_PROTOCOL || (s->failure == FAILURE_NONE && s->pending_code != 69))
         return false;

@@ -228,7 +228,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 
 void session_read(struct session *s, bool on)
 {
-    if (!s->poll_open || on == s->reading)
+    if (!s->poll_open || uv_is_closing((uv_handle_t *)&s->poll) || on == s->reading)
         return;
     s->reading = on;
     if (on)

@@ -10,7 +10,7 @@
 
 static const char example[] = "account \"work\" {\n"
                               "  server = \"pop.example.org\"  user = \"me@example.org\"\n"
-                              "  password-command = \"pass show mail/work\"  deliver = \"maildir:~/Mail/work\"\n"
+                              "  deliver = \"maildir:~/Mail/work\"\n"
                               "  keep = \"14d\"  folder = \"in.{account}\"\n"
                               "}\n"
                               "defaults { password_file = secret  window = 1M  connect-timeout = 10s  retries = 7 }\n"
