@@ -61,7 +61,7 @@ static void progress(void **state)
     expect_progress(&row, 80, "work    [##############################]  2/5  9.0 MB/4.0 MB  4.5 MB/s");
     row.totals.octets_now = 0;
     row.elapsed_ms = 0;
-    expect_progress(&row, 60, "work    [------------------------]  2/5  0 B/4.0 MB");
+    expect_progress(&row, 60, "work    [------------------------------]  2/5  0 B/4.0 MB");
     row.stage = "logging in";
     expect_progress(&row, 80, "work    logging in");
     expect_progress(&row, 12, "work    lo…");
