@@ -96,7 +96,7 @@ const struct cli_command cli_commands[] = {
       "take over what another program fetched",
       "FILE is .fetchids, an oldmail-... file, a uidls file, popstate.dat, or text of \"state export\"." },
     { "state", "forget", "ACCOUNT UID", 2, ARGS_WORDS, plain_options, cmd_state_forget,
-      "forget a message (or several): they are fetched again", NULL },
+      "forget messages: they are fetched again", NULL },
     { "state", "salvage", "ACCOUNT", 1, 1, plain_options, cmd_state_salvage,
       "save what can be read of a damaged journal", NULL },
     { "config", "check", "[FILE]", 0, 1, confcheck_options, cmd_config_check, "find all faults of a configuration",

@@ -1,6 +1,4 @@
 /* t_dial.c - dialling on the loopback network, and the SRV question to a name server of our own.
- *
- * Proves: R6186-01
  * Does not know: TLS, what is said on a connection.
  */
 #include "net/dial.h"
