@@ -29,8 +29,8 @@ int cli_fail(int code, const char *fmt, ...)
 int cli_fail_err(const struct err *e)
 {
     static const int codes[FAULT_N] = {
-        [FAULT_NONE] = EX_SOFTWARE, [FAULT_TEMP] = EX_TEMPFAIL, [FAULT_PERM] = EX_NOPERM,
-        [FAULT_IN_USE] = EX_TEMPFAIL, [FAULT_GONE] = EX_NOINPUT, [FAULT_BAD] = EX_DATAERR,
+        [FAULT_NONE] = EX_SOFTWARE,   [FAULT_TEMP] = EX_TEMPFAIL, [FAULT_PERM] = EX_NOPERM,
+        [FAULT_IN_USE] = EX_TEMPFAIL, [FAULT_GONE] = EX_NOINPUT,  [FAULT_BAD] = EX_DATAERR,
     };
 
     return cli_fail(codes[e->fault], "%s", e->text);
@@ -122,5 +122,6 @@ int cli_accounts(struct cli *cli, const struct account ***v, uint32_t *n)
         return EX_OK;
     free(*v);
     *v = NULL;
-    return cli_fail(EX_CONFIG, "no account is enabled in %s; \"restante config example\" shows one", cli->conf_path);
+    return cli_fail(EX_CONFIG, "no account is enabled in %s; \"restante config example\" shows one",
+                    cli->conf_path);
 }

@@ -16,7 +16,7 @@ enum { CLI_OUTPUT_MAX = 64 * 1024 * 1024, CLI_EMPTY = 1 /* --fail-if-empty, and 
 
 struct cli {
     struct args args;
-    char *conf_path;     /* default or --config */
+    char *conf_path; /* default or --config */
     bool conf_given;
     struct settings *settings; /* after cli_settings */
     bool json, quiet;
@@ -30,7 +30,7 @@ struct cli_command {
     const struct option_row *options;
     int (*run)(struct cli *cli);
     const char *sentence;
-    const char *more;         /* further lines of its help, or NULL */
+    const char *more; /* further lines of its help, or NULL */
 };
 
 extern const struct cli_command cli_commands[]; /* up to a row without group */

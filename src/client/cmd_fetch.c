@@ -13,8 +13,9 @@
 enum { NAME_MOST = 64, PAIRS = 32, PROBE_MAX = 1024 * 1024, LINE_COLUMNS = 2000 };
 
 /* Options that are settings of an account that a URL makes. */
-static const char *const pair_options[] = { "deliver", "keep", "user", "password-command", "password-file", "auth",
-                                            "tls", "ca-file", "pin", "verify" };
+static const char *const pair_options[] = { "deliver",       "keep",  "user", "password-command",
+                                            "password-file", "auth",  "tls",  "ca-file",
+                                            "pin",           "verify" };
 
 /* A name for the journal of a URL's account: the same URL has the same one. */
 static void name_of_url(const char *url, const char *user, char name[NAME_MOST + 1])
@@ -27,7 +28,8 @@ static void name_of_url(const char *url, const char *user, char name[NAME_MOST +
         parsed = (struct pop_url){ .host = "url" };
     snprintf(text, sizeof text, "%s_%s", parsed.has_user ? parsed.user : user ? user : "", parsed.host);
     for (const char *c = text; *c && n < NAME_MOST; c++) {
-        bool good = ascii_digit((uint8_t)*c) || (ascii_lower((uint8_t)*c) >= 'a' && ascii_lower((uint8_t)*c) <= 'z') ||
+        bool good = ascii_digit((uint8_t)*c) ||
+                    (ascii_lower((uint8_t)*c) >= 'a' && ascii_lower((uint8_t)*c) <= 'z') ||
                     (*c && strchr("._-", *c));
 
         name[n] = good && (n || *c != '.') ? *c : '_';
@@ -89,7 +91,8 @@ static int prepare(struct cli *cli)
 
     for (size_t i = 0; code == EX_OK && !url && i < sizeof pair_options / sizeof *pair_options; i++)
         if (args_get(&cli->args, pair_options[i]))
-            code = cli_fail(EX_USAGE, "--%s goes with a URL; accounts have it in %s", pair_options[i], cli->conf_path);
+            code = cli_fail(EX_USAGE, "--%s goes with a URL; accounts have it in %s", pair_options[i],
+                            cli->conf_path);
     for (int i = 0; i < cli->args.nwords && code == EX_OK; i++)
         if (strstr(cli->args.words[i], "://"))
             code = add_url(cli, cli->args.words[i], nothing, &cli->args.words[i]);

@@ -13,7 +13,8 @@
 
 enum { CELL = 70 };
 
-static bool account_journal(struct cli *cli, bool read_only, const struct account **a, struct journal **j, int *code)
+static bool account_journal(struct cli *cli, bool read_only, const struct account **a, struct journal **j,
+                            int *code)
 {
     struct err e;
 
@@ -58,7 +59,8 @@ int cmd_state_import(struct cli *cli)
     int code;
 
     if (format && !import_format_find(format, &want.format))
-        return cli_fail(EX_USAGE, "unknown format \"%.40s\"; choose fetchmail, getmail, mpop, thunderbird or restante",
+        return cli_fail(EX_USAGE,
+                        "unknown format \"%.40s\"; choose fetchmail, getmail, mpop, thunderbird or restante",
                         format);
     if (!account_journal(cli, false, &a, &j, &code))
         return code;
@@ -103,8 +105,8 @@ static bool list_json(struct buf *out, const struct entry *entry)
            json_key(out, &first, "first_seen") && buf_printf(out, "%lld", (long long)entry->first_seen) &&
            json_key(out, &first, "stored_at") && buf_printf(out, "%lld", (long long)entry->stored_at) &&
            json_key(out, &first, "tries") && buf_printf(out, "%u", entry->tries) &&
-           json_key(out, &first, "name") && json_put(out, span_str(entry->name)) &&
-           json_key(out, &first, "why") && json_put(out, span_str(entry->why)) && buf_put_str(out, "}\n");
+           json_key(out, &first, "name") && json_put(out, span_str(entry->name)) && json_key(out, &first, "why") &&
+           json_put(out, span_str(entry->why)) && buf_put_str(out, "}\n");
 }
 
 static bool list_one(void *ctx, const struct entry *entry)
@@ -130,7 +132,10 @@ int cmd_state_show(struct cli *cli)
 {
     static const char *const heads[] = { "STATE", ">OCTETS", "SINCE", "UID", "FILE OR REASON", NULL };
     struct buf out = BUF(CLI_OUTPUT_MAX);
-    struct list l = { { heads, NULL, 0 }, cli->json ? &out : NULL, true };
+    struct list l = {
+        {heads, NULL, 0},
+        cli->json ? &out : NULL, true
+    };
     const struct account *a;
     struct journal *j;
     struct err e;
@@ -160,8 +165,8 @@ static bool forget(struct journal *j, const char *uid, uint64_t *n, struct err *
         if (!journal_find(j, span_str(uid), nth, &entry, &found, e))
             return false;
         if (!found)
-            return nth > 0 || err_set(e, FAULT_GONE, "no message \"%.70s\" is known; \"restante state show\" lists them",
-                                      uid);
+            return nth > 0 || err_set(e, FAULT_GONE,
+                                      "no message \"%.70s\" is known; \"restante state show\" lists them", uid);
         if (!journal_drop(j, entry.id, e))
             return false;
         ++*n;

@@ -109,8 +109,8 @@ static bool put_json(struct buf *out, const struct account *a, const struct acco
 
 int cmd_status(struct cli *cli)
 {
-    static const char *const heads[] = { "ACCOUNT", "LAST SUCCESS", ">NEW", ">KNOWN", ">PENDING", ">QUARANTINED",
-                                         "LAST ERROR", NULL };
+    static const char *const heads[] = { "ACCOUNT",  "LAST SUCCESS", ">NEW",       ">KNOWN",
+                                         ">PENDING", ">QUARANTINED", "LAST ERROR", NULL };
     struct grid table = { heads, NULL, 0 };
     struct buf out = BUF(CLI_OUTPUT_MAX);
     const struct account **v = NULL;

@@ -44,10 +44,19 @@ static bool open_sink(struct cli *cli, struct verify *v, struct err *e)
     const struct account *a = v->a;
     char spool[4096];
     struct sink_conf conf = {
-        .kind = a->sink, .target = a->sink_target, .spool_dir = spool, .account = a->name,
-        .crlf = a->line_ends == 1, .size_fields = a->size_fields, .received_line = a->received_line,
-        .host = a->host, .recipient = a->recipient, .sender = a->sender, .timeout_s = a->reply_s,
-        .max_octets = a->max_message, .reserve_octets = a->disk_reserve,
+        .kind = a->sink,
+        .target = a->sink_target,
+        .spool_dir = spool,
+        .account = a->name,
+        .crlf = a->line_ends == 1,
+        .size_fields = a->size_fields,
+        .received_line = a->received_line,
+        .host = a->host,
+        .recipient = a->recipient,
+        .sender = a->sender,
+        .timeout_s = a->reply_s,
+        .max_octets = a->max_message,
+        .reserve_octets = a->disk_reserve,
     };
 
     snprintf(spool, sizeof spool, "%s/spool/%s", cli->settings->state_dir, a->name);
@@ -60,9 +69,10 @@ static bool put_result(const struct cli *cli, const struct verify *v, struct buf
 
     if (!cli->json)
         return buf_printf(out, "%s: %llu as received, %llu moved or deleted, %llu differ", v->a->name,
-                          (unsigned long long)v->good, (unsigned long long)v->moved, (unsigned long long)v->differ) &&
-               (!v->elsewhere || buf_printf(out, ", %llu at an earlier destination",
-                                            (unsigned long long)v->elsewhere)) &&
+                          (unsigned long long)v->good, (unsigned long long)v->moved,
+                          (unsigned long long)v->differ) &&
+               (!v->elsewhere ||
+                buf_printf(out, ", %llu at an earlier destination", (unsigned long long)v->elsewhere)) &&
                (!v->unread || buf_printf(out, ", %llu cannot be read", (unsigned long long)v->unread)) &&
                buf_put_str(out, "\n");
     return buf_put_str(out, "{") && json_key(out, &first, "account") && json_put(out, span_str(v->a->name)) &&
@@ -86,8 +96,8 @@ static int verify_account(struct cli *cli, const struct account *a, struct buf *
     if (!journal_open(cli->settings->state_dir, a->name, true, &j, &e))
         return e.fault == FAULT_GONE ? cli_fail(EX_OK, "%s: was never fetched", a->name) : cli_fail_err(&e);
     if (!open_sink(cli, &v, &e) ||
-        !journal_each(j, ENTRY_BIT(ENTRY_STORED) | ENTRY_BIT(ENTRY_DELE_SENT) | ENTRY_BIT(ENTRY_GONE), verify_one, &v,
-                      &e))
+        !journal_each(j, ENTRY_BIT(ENTRY_STORED) | ENTRY_BIT(ENTRY_DELE_SENT) | ENTRY_BIT(ENTRY_GONE), verify_one,
+                      &v, &e))
         code = cli_fail_err(&e);
     else
         *ok = put_result(cli, &v, out);

@@ -136,7 +136,8 @@ static bool ended_well(pid_t pid, const char *what, struct err *e)
     return err_set(e, FAULT_PERM, "%s is ended by signal %d", what, WTERMSIG(status));
 }
 
-static bool from_command(const struct account *a, const char *command, bool fresh, struct buf *secret, struct err *e)
+static bool from_command(const struct account *a, const char *command, bool fresh, struct buf *secret,
+                         struct err *e)
 {
     const char *what = command == a->token_command ? "token-command" : "password-command";
     struct buf output = BUF(OUTPUT_MAX + CHUNK);
@@ -227,8 +228,9 @@ static bool from_terminal(const struct account *a, struct buf *secret, struct er
 
     if (fd < 0 || tcgetpgrp(fd) != getpgrp()) {
         sys_close(&fd);
-        return err_set(e, FAULT_PERM, "there is no password, and no terminal to ask for it: set password-command, "
-                                      "password-file or netrc");
+        return err_set(e, FAULT_PERM,
+                       "there is no password, and no terminal to ask for it: set password-command, "
+                       "password-file or netrc");
     }
     (void)flock(fd, LOCK_EX); /* at worst two prompts mix */
     snprintf(prompt, sizeof prompt, "\rPassword of %.250s at %.250s: ", a->user, a->host);

@@ -122,6 +122,7 @@ bool netrc_password(struct span text, const char *host, const char *user, struct
         return true;
     secret->n = 0;
     return s.ok ? err_set(e, FAULT_GONE, "~/.netrc has no password for %s at %s", user, host)
-                : err_set(e, FAULT_BAD, "~/.netrc is malformed; it is made of machine, login and password, each with "
-                                        "its value");
+                : err_set(e, FAULT_BAD,
+                          "~/.netrc is malformed; it is made of machine, login and password, each with "
+                          "its value");
 }

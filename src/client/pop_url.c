@@ -8,7 +8,12 @@
 static const struct {
     const char *name;
     bool implicit;
-} schemes[] = { { "pop", false }, { "pops", true }, { "pop3", false }, { "pop3s", true } };
+} schemes[] = {
+    {"pop",    false},
+    { "pops",  true },
+    { "pop3",  false},
+    { "pop3s", true }
+};
 
 static bool is_host_octet(uint8_t c, bool in_brackets)
 {
@@ -72,8 +77,9 @@ static bool take_user(struct span login, struct pop_url *url, struct err *e)
     if (user.n && memchr(user.p, ':', user.n))
         return err_set(e, FAULT_BAD, "a URL holds no password; use password-command");
     if (!decode(user, url->user, sizeof url->user))
-        return err_set(e, FAULT_BAD, "the user in the URL is empty, too long or not escaped (%%20 for a blank, "
-                                     "%%40 for @)");
+        return err_set(e, FAULT_BAD,
+                       "the user in the URL is empty, too long or not escaped (%%20 for a blank, "
+                       "%%40 for @)");
     url->has_user = true;
     if (login.n == 0)
         return true;
@@ -139,6 +145,7 @@ bool pop_url_parse(const char *text, struct pop_url *url, struct err *e)
     if (!take_host(&in, url, e) || !take_port(&in, url, e))
         return false;
     if (in.n && !span_is(in, "/"))
-        return err_set(e, FAULT_BAD, "\"%.40s\" behind the host is too much: there are no paths", (const char *)in.p);
+        return err_set(e, FAULT_BAD, "\"%.40s\" behind the host is too much: there are no paths",
+                       (const char *)in.p);
     return true;
 }

@@ -170,7 +170,8 @@ static int half_command(const struct args *args)
         code = cli_fail(EX_USAGE, "unknown command \"%s %.60s\"; did you mean \"%s\"?", args->words[0], second,
                         near.best);
     else if (names.n)
-        code = cli_fail(EX_USAGE, "%s: choose %.*s; see --help", args->words[0], (int)names.n, (const char *)names.p);
+        code = cli_fail(EX_USAGE, "%s: choose %.*s; see --help", args->words[0], (int)names.n,
+                        (const char *)names.p);
     buf_free(&names);
     return code;
 }
@@ -204,7 +205,7 @@ static void spell_out(char **argv)
     for (char **word = argv; *word && strcmp(*word, "--") != 0; word++) {
         verbose += strcmp(*word, "-v") == 0;
         if (strcmp(*word, "-vv") == 0 || (strcmp(*word, "-v") == 0 && verbose == 2))
-            *word = (char *)(uintptr_t)"--trace";
+            *word = (char *)(uintptr_t) "--trace";
     }
 }
 

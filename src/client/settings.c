@@ -135,8 +135,9 @@ bool settings_read(const char *path, struct settings **settings, struct buf *rep
 /* R2384-06: what was stored for a server of the file does not go to one that a command line names. */
 static void forget_secrets(struct account *a)
 {
-    static const char *const names[] = { "password", "password-command", "password-file", "token-command",
-                                         "certificate", "key", "user" };
+    static const char *const names[] = { "password",      "password-command", "password-file",
+                                         "token-command", "certificate",      "key",
+                                         "user" };
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         setting_reset(setting_find(setting_account_rows, names[i]), a);

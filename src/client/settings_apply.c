@@ -46,10 +46,12 @@ static void unknown(struct apply *a, const struct conf_item *item)
         conf_fault_at(a->faults, item->place, "unknown setting \"%.80s\"; it belongs %s", item->name,
                       inside ? "outside of sections" : "into an account or into defaults { }");
     else if (near)
-        conf_fault_at(a->faults, item->place, "unknown %s \"%.80s\"; did you mean \"%s\"?", what, item->name, near);
+        conf_fault_at(a->faults, item->place, "unknown %s \"%.80s\"; did you mean \"%s\"?", what, item->name,
+                      near);
     else
         conf_fault_at(a->faults, item->place,
-                      "unknown %s \"%.80s\"; remove it (\"restante config describe\" lists all)", what, item->name);
+                      "unknown %s \"%.80s\"; remove it (\"restante config describe\" lists all)", what,
+                      item->name);
 }
 
 /* The struct that the rows of the item's section live in; an account is begun when needed. */
@@ -66,8 +68,7 @@ static void *base_of(struct apply *a, const struct conf_item *item, uint32_t *in
                                                     .line = item->place.line };
         account_copy(&s->account[s->naccount++], s->defaults);
         a->open = true;
-        conf_faults_where(a->faults,
-                          (struct conf_where){ "account", s->naccount - 1, NULL, item->place, false });
+        conf_faults_where(a->faults, (struct conf_where){ "account", s->naccount - 1, NULL, item->place, false });
     }
     *instance = s->naccount - 1;
     return &s->account[*instance];
@@ -92,16 +93,16 @@ static void check_private(struct apply *a, const struct conf_item *item, const c
     if (stat(file, &st) != 0 || !S_ISREG(st.st_mode))
         return;
     if (st.st_uid != geteuid())
-        conf_fault_at(a->faults, item->place, "%s: the file belongs to another user; a secret needs a file of your own",
-                      name);
+        conf_fault_at(a->faults, item->place,
+                      "%s: the file belongs to another user; a secret needs a file of your own", name);
     else if (st.st_mode & 077)
-        conf_fault_at(a->faults, item->place, "%s: others may read this file; chmod 600 it, or use password-command",
-                      name);
+        conf_fault_at(a->faults, item->place,
+                      "%s: others may read this file; chmod 600 it, or use password-command", name);
 }
 
 /* The value that stands there may not be taken a second time. True when that was reported. */
-static bool is_twice(struct apply *a, const struct setting_row *row, uint32_t instance, const struct conf_item *item,
-                     const char *name)
+static bool is_twice(struct apply *a, const struct setting_row *row, uint32_t instance,
+                     const struct conf_item *item, const char *name)
 {
     const struct conf_where *first = conf_faults_find(a->faults, item->section, instance, row->name);
 

@@ -23,16 +23,16 @@ static struct conf_spot at(const struct check *c, const char *name)
     return (struct conf_spot){ .section = "account", .name = name, .instance = c->i, .title = c->a->name };
 }
 
-#define fault(c, setting, ...)                                                                                        \
-    do {                                                                                                              \
-        struct conf_spot spot_ = at(c, setting);                                                                      \
-        conf_fault_in((c)->faults, &spot_, __VA_ARGS__);                                                              \
+#define fault(c, setting, ...)                           \
+    do {                                                 \
+        struct conf_spot spot_ = at(c, setting);         \
+        conf_fault_in((c)->faults, &spot_, __VA_ARGS__); \
     } while (0)
-#define warning(c, setting, ...)                                                                                      \
-    do {                                                                                                              \
-        struct conf_spot spot_ = at(c, setting);                                                                      \
-        spot_.warning = true;                                                                                         \
-        conf_fault_in((c)->faults, &spot_, __VA_ARGS__);                                                              \
+#define warning(c, setting, ...)                         \
+    do {                                                 \
+        struct conf_spot spot_ = at(c, setting);         \
+        spot_.warning = true;                            \
+        conf_fault_in((c)->faults, &spot_, __VA_ARGS__); \
     } while (0)
 
 static bool is_set(const char *text)
@@ -49,7 +49,8 @@ static void check_name(const struct check *c)
         ok = ascii_digit((uint8_t)*p) || (ascii_lower((uint8_t)*p) >= 'a' && ascii_lower((uint8_t)*p) <= 'z') ||
              strchr("._-", *p);
     if (!ok)
-        fault(c, NULL, "a name is made of 1 to 64 letters, digits, \".\", \"_\" and \"-\" and does not begin with \".\"");
+        fault(c, NULL,
+              "a name is made of 1 to 64 letters, digits, \".\", \"_\" and \"-\" and does not begin with \".\"");
     for (uint32_t k = 0; k < c->i; k++)
         if (strcmp(c->settings->account[k].name, name) == 0)
             fault(c, NULL, "an earlier account has the same name; give each its own");
@@ -93,7 +94,8 @@ static bool parse_plain(const char *text, struct pop_url *url, struct err *e)
         err_set(e, FAULT_BAD, "the host name is too long");
     ok = ok && pop_url_parse((const char *)b.p, url, e);
     if (ok && (url->has_user || strchr(text, '/')))
-        ok = err_set(e, FAULT_BAD, "a host is wanted here, with a port at most; a URL begins with pops:// or pop://");
+        ok = err_set(e, FAULT_BAD,
+                     "a host is wanted here, with a port at most; a URL begins with pops:// or pop://");
     buf_free(&b);
     return ok;
 }
@@ -140,10 +142,12 @@ static void check_user(const struct check *c)
     if (mech == MECH_EXTERNAL && !is_set(a->certificate))
         fault(c, "auth", "EXTERNAL needs certificate and key");
     if (a->tls == TLS_MODE_NONE && plain && !a->plaintext_auth) /* R2595-STLS-15 */
-        fault(c, "auth", "%s sends a secret in clear text; use TLS, or SCRAM-SHA-256, or plaintext-auth = yes", a->auth);
+        fault(c, "auth", "%s sends a secret in clear text; use TLS, or SCRAM-SHA-256, or plaintext-auth = yes",
+              a->auth);
     if ((is_set(a->password) != 0) + is_set(a->password_command) + is_set(a->password_file) > 1)
-        warning(c, NULL, "the password comes from more than one place; the order is password, password-command, "
-                         "password-file");
+        warning(c, NULL,
+                "the password comes from more than one place; the order is password, password-command, "
+                "password-file");
 }
 
 static void check_tls(const struct check *c)
@@ -154,7 +158,8 @@ static void check_tls(const struct check *c)
         warning(c, "tls", "without TLS everybody on the way can read and change mail%s",
                 a->plaintext_auth ? ", and read the password" : "");
     else if (a->verify == TLS_VERIFY_OFF)
-        warning(c, "verify", "with \"off\" anybody can pose as the server and read password and mail; \"pin\" is safe");
+        warning(c, "verify",
+                "with \"off\" anybody can pose as the server and read password and mail; \"pin\" is safe");
     if (a->verify == TLS_VERIFY_PIN && a->npins == 0)
         fault(c, "verify", "\"pin\" needs pin = {\"sha256//...\"}; \"restante probe\" shows it");
     if (a->plaintext_auth && a->tls != TLS_MODE_NONE)
@@ -186,7 +191,8 @@ static bool put_folder(const struct check *c, const char *folder, struct buf *ou
     struct span rest = span_str(folder);
 
     if (*folder == '.' || strchr(folder, '/') || strstr(folder, "..") || folder[strlen(folder) - 1] == '.') {
-        fault(c, "folder", "a folder is named without \"/\"; \".\" separates it from folders in it (lists.kernel)");
+        fault(c, "folder",
+              "a folder is named without \"/\"; \".\" separates it from folders in it (lists.kernel)");
         return false;
     }
     while (rest.n) {
@@ -242,8 +248,10 @@ static void check_rivals(const struct check *c)
         if (a->keep.kind == KEEP_ALL && b->keep.kind == KEEP_ALL)
             warning(c, NULL, "fetches the same mailbox as account \"%s\"; they may find it locked", b->name);
         else
-            fault(c, NULL, "fetches the same mailbox as account \"%s\", and one of them deletes there; keep one, or "
-                           "set enabled = no", b->name);
+            fault(c, NULL,
+                  "fetches the same mailbox as account \"%s\", and one of them deletes there; keep one, or "
+                  "set enabled = no",
+                  b->name);
     }
 }
 

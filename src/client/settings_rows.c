@@ -14,7 +14,7 @@ static const char *const line_words[] = { "lf", "as-sent", NULL };
 static const char *const ternary_words[] = { "auto", "yes", "no", NULL };
 
 const struct conf_section settings_sections[SETTINGS_SECTIONS] = {
-    {"",          false, "Settings outside of sections"                                                   },
+    {"",          false, "Settings outside of sections"                                                     },
     { "defaults", false, "What holds for all accounts that do not say otherwise; the same settings as there"},
     { "account",  true,  "A mailbox on a server, and what becomes of its mail"                              },
 };

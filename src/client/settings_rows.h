@@ -25,14 +25,14 @@ enum setting_type {
 
 struct setting_row {
     const char *name;
-    const char *alias;        /* accepted as well: with "_" for "-" */
+    const char *alias; /* accepted as well: with "_" for "-" */
     const char *def;
     const char *sentence;
     const char *const *words; /* NULL at the end */
     size_t offset;
-    uint64_t min, max;        /* of numbers, times, days and sizes; max 0 = none */
+    uint64_t min, max; /* of numbers, times, days and sizes; max 0 = none */
     enum setting_type type;
-    bool secret;              /* never shown, never on command lines; its file must be private */
+    bool secret; /* never shown, never on command lines; its file must be private */
 };
 
 /* Rows outside of sections, and of accounts and "defaults"; each ends with a row without a name. */

@@ -18,7 +18,8 @@ static bool put_line(const struct setting_row *row, const void *base, const char
     return buf_printf(out, "%s%s = ", indent, row->name) && setting_put(row, base, out) && buf_put_str(out, "\n");
 }
 
-static bool show_account(const struct account *a, const struct account *defaults, bool only_changed, struct buf *out)
+static bool show_account(const struct account *a, const struct account *defaults, bool only_changed,
+                         struct buf *out)
 {
     if (!buf_printf(out, "account \"%s\" {\n", a->name))
         return false;

@@ -14,9 +14,20 @@ struct unit {
 };
 
 /* Largest first: values are printed in the largest unit that divides them. */
-static const struct unit times[] = { { "d", 86400 }, { "h", 3600 }, { "m", 60 }, { "s", 1 }, { NULL, 0 } };
+static const struct unit times[] = {
+    {"d",   86400},
+    { "h",  3600 },
+    { "m",  60   },
+    { "s",  1    },
+    { NULL, 0    }
+};
 static const struct unit sizes[] = {
-    { "T", 1ull << 40 }, { "G", 1ull << 30 }, { "M", 1ull << 20 }, { "K", 1ull << 10 }, { "", 1 }, { NULL, 0 }
+    {"T",   1ull << 40},
+    { "G",  1ull << 30},
+    { "M",  1ull << 20},
+    { "K",  1ull << 10},
+    { "",   1         },
+    { NULL, 0         }
 };
 
 static void *field(const struct setting_row *row, void *base)
@@ -178,8 +189,10 @@ static bool set_pin(struct account *a, const char *text, struct err *e)
     uint8_t pin[32];
 
     if (!tls_pin_parse(text, pin))
-        return err_set(e, FAULT_BAD, "\"%.80s\" is no pin; write \"sha256//\" and 44 characters of Base64, or 64 "
-                                     "hexadecimal digits", text);
+        return err_set(e, FAULT_BAD,
+                       "\"%.80s\" is no pin; write \"sha256//\" and 44 characters of Base64, or 64 "
+                       "hexadecimal digits",
+                       text);
     add_pin(a, text);
     return true;
 }
@@ -296,15 +309,16 @@ bool setting_same(const struct setting_row *row, const void *a, const void *b)
 
 bool setting_range(const struct setting_row *row, struct buf *out)
 {
-    return row->max && put_number(row, row->min, out) && buf_put_str(out, " to ") && put_number(row, row->max, out);
+    return row->max && put_number(row, row->min, out) && buf_put_str(out, " to ") &&
+           put_number(row, row->max, out);
 }
 
 bool setting_kind(const struct setting_row *row, struct buf *out)
 {
     static const char *const kinds[] = {
-        [SETTING_TEXT] = "TEXT", [SETTING_PATH] = "PATH", [SETTING_FLAG] = "yes|no", [SETTING_NUMBER] = "NUMBER",
-        [SETTING_TIME] = "TIME", [SETTING_DAYS] = "DAYS", [SETTING_SIZE] = "SIZE",   [SETTING_KEEP] = "RULE",
-        [SETTING_PINS] = "LIST",
+        [SETTING_TEXT] = "TEXT",     [SETTING_PATH] = "PATH", [SETTING_FLAG] = "yes|no",
+        [SETTING_NUMBER] = "NUMBER", [SETTING_TIME] = "TIME", [SETTING_DAYS] = "DAYS",
+        [SETTING_SIZE] = "SIZE",     [SETTING_KEEP] = "RULE", [SETTING_PINS] = "LIST",
     };
     bool first = true;
 

@@ -15,7 +15,15 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { TEXT_MAX = 65536, STAGE = 80, TEXT_COLUMNS = 1000, PAINT_MS = 100, EVENT_MS = 1000, ROWS = 24, COLUMNS = 80 };
+enum {
+    TEXT_MAX = 65536,
+    STAGE = 80,
+    TEXT_COLUMNS = 1000,
+    PAINT_MS = 100,
+    EVENT_MS = 1000,
+    ROWS = 24,
+    COLUMNS = 80
+};
 
 struct slot {
     char *account;
@@ -31,7 +39,7 @@ struct ui {
     uint32_t n, painted; /* lines that stand at the end of the terminal */
     size_t name_columns;
     uint64_t painted_ms, news;
-    struct buf out;      /* one line at a time */
+    struct buf out; /* one line at a time */
 };
 
 struct ui *ui_new(const struct ui_options *options, uint32_t accounts)
@@ -101,7 +109,7 @@ static struct ui_row row_of(const struct ui *ui, const struct slot *s)
 {
     uint64_t now = clock_mono_ms();
 
-    return (struct ui_row){ s->account, s->stage, s->totals, s->started_ms ? now - s->started_ms : 0,
+    return (struct ui_row){ s->account,       s->stage,         s->totals, s->started_ms ? now - s->started_ms : 0,
                             ui->name_columns, ui->options.color };
 }
 
@@ -265,7 +273,8 @@ void ui_trace(struct ui *ui, uint32_t index, bool sent, struct span line)
 }
 
 /* size: the contract of the header names all that a caller decides */
-void ui_message(struct ui *ui, uint32_t index, const char *verb, struct span uid, uint64_t octets, const char *detail)
+void ui_message(struct ui *ui, uint32_t index, const char *verb, struct span uid, uint64_t octets,
+                const char *detail)
 {
     struct buf text = BUF(TEXT_MAX);
     bool first, ok;
@@ -313,7 +322,8 @@ static bool worth_saying(const struct ui *ui, const struct ui_totals *t, const s
 static void done_event(struct ui *ui, uint32_t index, const struct ui_totals *totals, const struct ui_end *end)
 {
     bool first;
-    bool ok = event_begin(ui, &first, "done", index) && event_number(ui, &first, "exit", (uint64_t)end->exit_code) &&
+    bool ok = event_begin(ui, &first, "done", index) &&
+              event_number(ui, &first, "exit", (uint64_t)end->exit_code) &&
               event_text(ui, &first, "why", span_str(end->why)) && json_key(&ui->out, &first, "dry") &&
               buf_put_str(&ui->out, end->dry ? "true" : "false") && ui_put_totals(&ui->out, &first, totals);
 
@@ -321,7 +331,8 @@ static void done_event(struct ui *ui, uint32_t index, const struct ui_totals *to
 }
 
 /* size: the contract of ui.h */
-void ui_done(struct ui *ui, uint32_t index, const struct ui_totals *totals, int exit_code, const char *why, bool dry)
+void ui_done(struct ui *ui, uint32_t index, const struct ui_totals *totals, int exit_code, const char *why,
+             bool dry)
 {
     struct ui_end end = { exit_code, why ? why : "", dry };
     struct ui_row row;

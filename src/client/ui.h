@@ -32,15 +32,17 @@ void ui_free(struct ui **ui);
 
 /* index: place of the account in the run. */
 void ui_begin(struct ui *ui, uint32_t index, const char *account, const char *user, const char *host);
-void ui_stage(struct ui *ui, uint32_t index, const char *stage);        /* "connecting", "logging in", "listing" … */
+void ui_stage(struct ui *ui, uint32_t index, const char *stage); /* "connecting", "logging in", "listing" … */
 void ui_progress(struct ui *ui, uint32_t index, const struct ui_totals *totals);
 void ui_trace(struct ui *ui, uint32_t index, bool sent, struct span line); /* -vv; already masked */
 /* A message stored, skipped, quarantined, deleted…: JSON event, or a line with -v. verb is one word. */
-void ui_message(struct ui *ui, uint32_t index, const char *verb, struct span uid, uint64_t octets, const char *detail);
+void ui_message(struct ui *ui, uint32_t index, const char *verb, struct span uid, uint64_t octets,
+                const char *detail);
 /* warning or error that people should see at once: "restante: work: …" on stderr. */
 void ui_notice(struct ui *ui, uint32_t index, bool is_error, struct span text);
 /* The account is done. exit_code 0 = nothing left undone. why: for people, "" = fine. dry: "would fetch 5, delete 37". */
-void ui_done(struct ui *ui, uint32_t index, const struct ui_totals *totals, int exit_code, const char *why, bool dry);
+void ui_done(struct ui *ui, uint32_t index, const struct ui_totals *totals, int exit_code, const char *why,
+             bool dry);
 /* Repaints; the run calls it on a timer while ui_wants_tick. */
 void ui_tick(struct ui *ui);
 bool ui_wants_tick(const struct ui *ui);

@@ -128,7 +128,8 @@ static bool put_dry(struct buf *out, const struct ui_totals *t)
 {
     return buf_printf(out, "would fetch %llu", (unsigned long long)t->new_messages) &&
            (!t->new_messages || put_size(out, t->new_octets)) &&
-           buf_printf(out, ", delete %llu, keep %llu", (unsigned long long)t->deleted, (unsigned long long)t->kept) &&
+           buf_printf(out, ", delete %llu, keep %llu", (unsigned long long)t->deleted,
+                      (unsigned long long)t->kept) &&
            (!t->skipped || buf_printf(out, ", skip %llu", (unsigned long long)t->skipped)) &&
            (!t->quarantined || buf_printf(out, ", leave %llu in quarantine", (unsigned long long)t->quarantined));
 }
@@ -149,9 +150,9 @@ static bool put_failure(struct buf *out, const struct ui_row *row, const char *w
 bool ui_put_summary(struct buf *out, const struct ui_row *row, const struct ui_end *end)
 {
     return put_name(out, row) &&
-           (end->exit_code  ? put_failure(out, row, end->why)
-            : end->dry      ? put_dry(out, &row->totals)
-                            : put_good(out, row)) &&
+           (end->exit_code ? put_failure(out, row, end->why)
+            : end->dry     ? put_dry(out, &row->totals)
+                           : put_good(out, row)) &&
            buf_put_str(out, "\n");
 }
 
@@ -161,18 +162,18 @@ bool ui_put_totals(struct buf *out, bool *first, const struct ui_totals *totals)
         const char *name;
         uint64_t n;
     } all[] = {
-        { "listed", totals->listed },
-        { "new", totals->new_messages },
-        { "new_octets", totals->new_octets },
-        { "fetched", totals->fetched },
-        { "fetched_octets", totals->fetched_octets },
-        { "received_octets", totals->octets_now },
-        { "deleted", totals->deleted },
-        { "kept", totals->kept },
-        { "skipped", totals->skipped },
-        { "quarantined", totals->quarantined },
-        { "failed", totals->failed },
-        { "pending_deletes", totals->pending_deletes },
+        {"listed",           totals->listed         },
+        { "new",             totals->new_messages   },
+        { "new_octets",      totals->new_octets     },
+        { "fetched",         totals->fetched        },
+        { "fetched_octets",  totals->fetched_octets },
+        { "received_octets", totals->octets_now     },
+        { "deleted",         totals->deleted        },
+        { "kept",            totals->kept           },
+        { "skipped",         totals->skipped        },
+        { "quarantined",     totals->quarantined    },
+        { "failed",          totals->failed         },
+        { "pending_deletes", totals->pending_deletes},
     };
 
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)

@@ -9,16 +9,15 @@
 /* One account's line. */
 struct ui_row {
     const char *account;
-    const char *stage;        /* "" once messages arrive */
+    const char *stage; /* "" once messages arrive */
     struct ui_totals totals;
-    uint64_t elapsed_ms;      /* since the first octet of a message */
-    size_t name_columns;      /* the widest name beside this one */
+    uint64_t elapsed_ms; /* since the first octet of a message */
+    size_t name_columns; /* the widest name beside this one */
     bool color;
 };
 
 /* "812 B", "1.2 kB", "34 MB": powers of 1000. */
 bool ui_put_octets(struct buf *out, uint64_t octets);
-
 
 /* "work  [####----]  3/5  1.2 MB/3.4 MB  800 kB/s  0:12", cut to so many columns; without a line end. */
 bool ui_put_progress(struct buf *out, const struct ui_row *row, size_t columns);

@@ -62,7 +62,8 @@ static inline void must_say(const struct tried *t, const char *line)
 }
 
 /* An account that has what it needs, with more settings. */
-#define ACCOUNT(name, more)                                                                                           \
-    "account \"" name "\" { server = \"pop.example.org\" user = \"" name "\" deliver = \"maildir:~/Mail\" " more " }\n"
+#define ACCOUNT(name, more)                                                                                      \
+    "account \"" name "\" { server = \"pop.example.org\" user = \"" name "\" deliver = \"maildir:~/Mail\" " more \
+    " }\n"
 
 #endif

@@ -20,8 +20,12 @@ static char empty[] = "";
 static void begin(struct fixture *f, const char *dir)
 {
     *f = (struct fixture){ 0 };
-    f->a = (struct account){ .name = (char *)"work", .user = (char *)"me", .host = (char *)"h.example",
-                             .password = empty, .password_command = empty, .password_file = empty,
+    f->a = (struct account){ .name = (char *)"work",
+                             .user = (char *)"me",
+                             .host = (char *)"h.example",
+                             .password = empty,
+                             .password_command = empty,
+                             .password_file = empty,
                              .token_command = empty };
     assert_true(asprintf(&f->file, "%s/secret", dir) > 0);
     assert_true(asprintf(&f->netrc, "%s/.netrc", dir) > 0);
@@ -175,28 +179,28 @@ static void netrc(void **state)
     static const struct {
         const char *text, *want; /* NULL: not found; "!": malformed */
     } rows[] = {
-        { "", NULL },
-        { "machine h.example login me password p", "p" },
-        { "machine H.EXAMPLE\n\tlogin me\n\tpassword p\n", "p" },
-        { "machine h.example password p login me", "p" },
-        { "machine h.example password any", "any" },
+        {"",                                                                               NULL       },
+        { "machine h.example login me password p",                                         "p"        },
+        { "machine H.EXAMPLE\n\tlogin me\n\tpassword p\n",                                 "p"        },
+        { "machine h.example password p login me",                                         "p"        },
+        { "machine h.example password any",                                                "any"      },
         { "machine other login me password x machine h.example login you password y "
-          "machine h.example login me password p", "p" },
-        { "machine h.example login you password y", NULL },
-        { "machine h.example login me machine x login me password y", NULL },
-        { "default login me password d", "d" },
-        { "machine h.example login me password p default password d", "p" },
-        { "machine x login me password y default password d", "d" },
-        { "machine h.example login me password \"a b \\\"c\\\\\"", "a b \"c\\" },
-        { "machine h.example login me password \"\"", "" },
-        { "# comment machine h.example\nmachine h.example login me password p # trailing", "p" },
-        { "machine h.example login me password p#q", "p#q" },
-        { "macdef init\ncd /x\npassword no\n\nmachine h.example login me password p", "p" },
-        { "machine h.example login me account a password p", "p" },
-        { "machine", "!" },
-        { "login me password p", "!" },
-        { "machine h.example frobnicate x", "!" },
-        { "machine h.example login me password \"open", "!" },
+          "machine h.example login me password p",                                "p"        },
+        { "machine h.example login you password y",                                        NULL       },
+        { "machine h.example login me machine x login me password y",                      NULL       },
+        { "default login me password d",                                                   "d"        },
+        { "machine h.example login me password p default password d",                      "p"        },
+        { "machine x login me password y default password d",                              "d"        },
+        { "machine h.example login me password \"a b \\\"c\\\\\"",                         "a b \"c\\"},
+        { "machine h.example login me password \"\"",                                      ""         },
+        { "# comment machine h.example\nmachine h.example login me password p # trailing", "p"        },
+        { "machine h.example login me password p#q",                                       "p#q"      },
+        { "macdef init\ncd /x\npassword no\n\nmachine h.example login me password p",      "p"        },
+        { "machine h.example login me account a password p",                               "p"        },
+        { "machine",                                                                       "!"        },
+        { "login me password p",                                                           "!"        },
+        { "machine h.example frobnicate x",                                                "!"        },
+        { "machine h.example login me password \"open",                                    "!"        },
     };
     struct buf secret = BUF(200);
 
@@ -232,8 +236,8 @@ static void leave_terminal(void)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_folder(order),  in_folder(modes),     in_folder(odd_contents), in_folder(commands),
-        in_folder(tokens), cmocka_unit_test(netrc),
+        in_folder(order),    in_folder(modes),  in_folder(odd_contents),
+        in_folder(commands), in_folder(tokens), cmocka_unit_test(netrc),
     };
 
     leave_terminal();

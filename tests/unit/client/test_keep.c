@@ -12,14 +12,14 @@ static void forms(void **state)
         const char *text, *print;
         struct keep keep;
     } rows[] = {
-        { "all", "all", { KEEP_ALL, 0, 0, 0, 0 } },
-        { "None", "none", { KEEP_NONE, 0, 0, 0, 0 } },
-        { "14d", "14d", { KEEP_DAYS, 14, 0, 0, 0 } },
-        { "7 days", "7d", { KEEP_DAYS, 7, 0, 0, 0 } },
-        { "newest 500", "newest 500", { KEEP_NEWEST, 0, 500, 0, 0 } },
-        { "newest   1", "newest 1", { KEEP_NEWEST, 0, 1, 0, 0 } },
-        { "until 80% of 2G", "until 80% of 2G", { KEEP_UNTIL, 0, 0, 2ull << 30, 80 } },
-        { "until 100% of 1000", "until 100% of 1000", { KEEP_UNTIL, 0, 0, 1000, 100 } },
+        {"all",                 "all",                { KEEP_ALL, 0, 0, 0, 0 }            },
+        { "None",               "none",               { KEEP_NONE, 0, 0, 0, 0 }           },
+        { "14d",                "14d",                { KEEP_DAYS, 14, 0, 0, 0 }          },
+        { "7 days",             "7d",                 { KEEP_DAYS, 7, 0, 0, 0 }           },
+        { "newest 500",         "newest 500",         { KEEP_NEWEST, 0, 500, 0, 0 }       },
+        { "newest   1",         "newest 1",           { KEEP_NEWEST, 0, 1, 0, 0 }         },
+        { "until 80% of 2G",    "until 80% of 2G",    { KEEP_UNTIL, 0, 0, 2ull << 30, 80 }},
+        { "until 100% of 1000", "until 100% of 1000", { KEEP_UNTIL, 0, 0, 1000, 100 }     },
     };
 
     (void)state;
@@ -42,10 +42,28 @@ static void forms(void **state)
 
 static void refused(void **state)
 {
-    static const char *const bad[] = { "", "14", "0d", "d", "14x", "-1d", "newest", "newest 0", "newest x", "newest 5 x",
-                                       "until", "until 80", "until 80%", "until 0% of 2G", "until 101% of 2G",
-                                       "until 80% of", "until 80% of 0", "until 80% of 2X", "all of it", "99999d",
-                                       "newest 4294967296", "until 80% of 99999999999999999999" };
+    static const char *const bad[] = { "",
+                                       "14",
+                                       "0d",
+                                       "d",
+                                       "14x",
+                                       "-1d",
+                                       "newest",
+                                       "newest 0",
+                                       "newest x",
+                                       "newest 5 x",
+                                       "until",
+                                       "until 80",
+                                       "until 80%",
+                                       "until 0% of 2G",
+                                       "until 101% of 2G",
+                                       "until 80% of",
+                                       "until 80% of 0",
+                                       "until 80% of 2X",
+                                       "all of it",
+                                       "99999d",
+                                       "newest 4294967296",
+                                       "until 80% of 99999999999999999999" };
 
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

@@ -8,16 +8,17 @@
 #include "client/settings_rows.h"
 #include "net/tls_client.h"
 
-static const char example[] = "account \"work\" {\n"
-                              "  server = \"pop.example.org\"  user = \"me@example.org\"\n"
-                              "  deliver = \"maildir:~/Mail/work\"\n"
-                              "  keep = \"14d\"  folder = \"in.{account}\"\n"
-                              "}\n"
-                              "defaults { password_file = secret  window = 1M  connect-timeout = 10s  retries = 7 }\n"
-                              "account \"home\" { server = \"pop://joe;AUTH=PLAIN@[::1]:1110\" retries = 1\n"
-                              "  deliver = \"mbox:~/joe\"  ca-file = \"ca.pem\"  pin = {\"AA:" /* 32 octets */
-                              "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e\"} }\n"
-                              "interval = 90  parallel = 3\n";
+static const char example[] =
+    "account \"work\" {\n"
+    "  server = \"pop.example.org\"  user = \"me@example.org\"\n"
+    "  deliver = \"maildir:~/Mail/work\"\n"
+    "  keep = \"14d\"  folder = \"in.{account}\"\n"
+    "}\n"
+    "defaults { password_file = secret  window = 1M  connect-timeout = 10s  retries = 7 }\n"
+    "account \"home\" { server = \"pop://joe;AUTH=PLAIN@[::1]:1110\" retries = 1\n"
+    "  deliver = \"mbox:~/joe\"  ca-file = \"ca.pem\"  pin = {\"AA:" /* 32 octets */
+    "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e\"} }\n"
+    "interval = 90  parallel = 3\n";
 
 static void good(void **state)
 {
@@ -77,8 +78,10 @@ static void all_faults_at_once(void **state)
                           "account \".hidden\" { server = \"pop://u:p@h\" user = u deliver = \"maildir:/x\" }\n"));
     must_say(&t, "1: unknown setting \"intervall\"; did you mean \"interval\"?");
     must_say(&t, "2: unknown setting \"parallel\"; it belongs outside of sections");
-    must_say(&t, "2: defaults.keep: \"sometimes\" is no rule; write all, none, \"14d\", \"newest 500\" or \"until 80% of "
-                 "2G\"");
+    must_say(
+        &t,
+        "2: defaults.keep: \"sometimes\" is no rule; write all, none, \"14d\", \"newest 500\" or \"until 80% of "
+        "2G\"");
     must_say(&t, "5: account \"a\".user: the value holds a control character; remove it");
     must_say(&t, "7: account \"a\".skip-larger: \"10Q\" is no size; write octets, or 500K, 10M, 2G");
     must_say(&t, "7: account \"a\".connect-timeout: \"0\" is out of range; choose 1s to 1h");
@@ -125,7 +128,8 @@ static void secrets_need_a_private_file(void **state)
         if (ok)
             assert_true(t.settings->holds_secret);
         else
-            must_say(&t, "1: account \"a\".password: others may read this file; chmod 600 it, or use password-command");
+            must_say(
+                &t, "1: account \"a\".password: others may read this file; chmod 600 it, or use password-command");
         assert_null(strstr(t.report, "hunter2"));
         try_end(&t);
     }
@@ -141,7 +145,7 @@ static void secrets_need_a_private_file(void **state)
 
 static void no_line_ends_in_values(void **state)
 {
-    static const char *const values[] = { "user = \"a\\nb\"", "user = \"a\\rb\"", "password = \"a\\r\\nb\"",
+    static const char *const values[] = { "user = \"a\\nb\"",  "user = \"a\\rb\"",     "password = \"a\\r\\nb\"",
                                           "server = \"h\\n\"", "authzid = \"a\\x7f\"", "recipient = \"a\\tb\"" };
     char text[300];
     struct tried t;
@@ -170,12 +174,15 @@ static void clear_text(void **state)
     must_say(&t, "1: warning: account \"a\".tls: without TLS everybody on the way can read and change mail");
     try_end(&t);
     assert_true(try_text(&t, *state, ACCOUNT("a", "tls = none auth = user plaintext-auth = yes")));
-    must_say(&t, "1: warning: account \"a\".tls: without TLS everybody on the way can read and change mail, and read the "
-                 "password");
+    must_say(
+        &t,
+        "1: warning: account \"a\".tls: without TLS everybody on the way can read and change mail, and read the "
+        "password");
     try_end(&t);
     assert_true(try_text(&t, *state, ACCOUNT("a", "verify = off")));
-    must_say(&t, "1: warning: account \"a\".verify: with \"off\" anybody can pose as the server and read password and "
-                 "mail; \"pin\" is safe");
+    must_say(&t,
+             "1: warning: account \"a\".verify: with \"off\" anybody can pose as the server and read password and "
+             "mail; \"pin\" is safe");
     try_end(&t);
     assert_false(try_text(&t, *state, ACCOUNT("a", "verify = pin")));
     try_end(&t);
@@ -186,19 +193,22 @@ static void contradictions(void **state)
     static const struct {
         const char *more, *say;
     } rows[] = {
-        { "server = \"pops://pop.example.org\" user = u tls = none deliver = \"maildir:/x\"", "tls: the URL asks" },
-        { "server = \"pop://v@h\" user = u deliver = \"maildir:/x\"", "user: the URL names another user" },
-        { "server = \"pop://u;AUTH=PLAIN@h\" auth = LOGIN deliver = \"maildir:/x\"", "auth: the URL names another" },
-        { "server = \"h\" discover = \"example.org\" user = u deliver = \"maildir:/x\"", "discover: there is a server" },
-        { "server = \"h/x\" user = u deliver = \"maildir:/x\"", "server: " },
-        { "server = \"h\" user = u deliver = \"maildir:/x\" folder = \"../up\"", "folder: a folder is named" },
-        { "server = \"h\" user = u deliver = \"mbox:/x\" folder = \"a\"", "folder: folders are known" },
-        { "server = \"h\" user = u deliver = \"lmtp:/run/lmtp\"", "deliver: LMTP needs recipient" },
-        { "server = \"h\" user = u deliver = \"maildir:/x\" auth = XOAUTH2", "auth: XOAUTH2 needs token-command" },
-        { "server = \"h\" user = u deliver = \"maildir:/x\" certificate = c", "certificate: certificate and key" },
-        { "server = \"h\" user = u deliver = \"maildir:/x\" proxy = \"http://p\"", "proxy: write socks5:" },
-        { "server = \"h\" user = u deliver = \"maildir:/x\" skip-larger = 5G", "skip-larger: larger than" },
-        { "server = \"h\" user = u deliver = \"maildir:/x\" interval = 5s", "interval: shorter than 10s" },
+        {"server = \"pops://pop.example.org\" user = u tls = none deliver = \"maildir:/x\"",
+         "tls: the URL asks"                                                                                                    },
+        { "server = \"pop://v@h\" user = u deliver = \"maildir:/x\"",                        "user: the URL names another user" },
+        { "server = \"pop://u;AUTH=PLAIN@h\" auth = LOGIN deliver = \"maildir:/x\"",
+         "auth: the URL names another"                                                                                          },
+        { "server = \"h\" discover = \"example.org\" user = u deliver = \"maildir:/x\"",
+         "discover: there is a server"                                                                                          },
+        { "server = \"h/x\" user = u deliver = \"maildir:/x\"",                              "server: "                         },
+        { "server = \"h\" user = u deliver = \"maildir:/x\" folder = \"../up\"",             "folder: a folder is named"        },
+        { "server = \"h\" user = u deliver = \"mbox:/x\" folder = \"a\"",                    "folder: folders are known"        },
+        { "server = \"h\" user = u deliver = \"lmtp:/run/lmtp\"",                            "deliver: LMTP needs recipient"    },
+        { "server = \"h\" user = u deliver = \"maildir:/x\" auth = XOAUTH2",                 "auth: XOAUTH2 needs token-command"},
+        { "server = \"h\" user = u deliver = \"maildir:/x\" certificate = c",                "certificate: certificate and key" },
+        { "server = \"h\" user = u deliver = \"maildir:/x\" proxy = \"http://p\"",           "proxy: write socks5:"             },
+        { "server = \"h\" user = u deliver = \"maildir:/x\" skip-larger = 5G",               "skip-larger: larger than"         },
+        { "server = \"h\" user = u deliver = \"maildir:/x\" interval = 5s",                  "interval: shorter than 10s"       },
     };
     char text[400];
     struct tried t;
@@ -236,7 +246,9 @@ static void rivals(void **state)
 /* R2384-06: nothing secret of the file reaches a server of the command line; argv holds no password. */
 static void command_line(void **state)
 {
-    static const char *const pairs[] = { "server", "pops://joe@evil.example", "deliver", "maildir:/x", "keep", "3d", NULL };
+    static const char *const pairs[] = {
+        "server", "pops://joe@evil.example", "deliver", "maildir:/x", "keep", "3d", NULL
+    };
     static const char *const secret[] = { "server", "pops://j@h", "deliver", "maildir:/x", "password", "p", NULL };
     static const char *const nobody[] = { "server", "pops://h", "deliver", "maildir:/x", NULL };
     struct buf report = BUF(10000);
@@ -312,9 +324,10 @@ static void shown_without_secrets(void **state)
 
     assert_true(try_mode(&t, *state, ACCOUNT("a", "password = hunter2 keep = none"), 0600));
     assert_true(settings_show(t.settings, true, &out) && buf_put(&out, "", 1));
-    assert_string_equal((const char *)out.p, "account \"a\" {\n    server = \"pop.example.org\"\n    user = \"a\"\n"
-                                             "    # password is set and not shown\n"
-                                             "    deliver = \"maildir:~/Mail\"\n    keep = \"none\"\n}\n");
+    assert_string_equal((const char *)out.p,
+                        "account \"a\" {\n    server = \"pop.example.org\"\n    user = \"a\"\n"
+                        "    # password is set and not shown\n"
+                        "    deliver = \"maildir:~/Mail\"\n    keep = \"none\"\n}\n");
     buf_free(&out);
     try_end(&t);
 }
@@ -325,8 +338,15 @@ static void sizes(void **state)
         const char *text;
         uint64_t octets;
         const char *print;
-    } rows[] = { { "0", 0, "0" }, { "500", 500, "500" }, { "10K", 10240, "10K" }, { "10kB", 10240, "10K" },
-                 { "2G", 2ull << 30, "2G" }, { "1T", 1ull << 40, "1T" }, { "2048", 2048, "2K" } };
+    } rows[] = {
+        {"0",     0,          "0"  },
+        { "500",  500,        "500"},
+        { "10K",  10240,      "10K"},
+        { "10kB", 10240,      "10K"},
+        { "2G",   2ull << 30, "2G" },
+        { "1T",   1ull << 40, "1T" },
+        { "2048", 2048,       "2K" }
+    };
     static const char *const bad[] = { "", "K", "-1", "1.5G", "1 G", "99999999T", "10X", "18446744073709551616" };
     struct buf out = BUF(40);
     uint64_t n;

@@ -19,8 +19,14 @@ static void octets(void **state)
         uint64_t n;
         const char *octets;
     } rows[] = {
-        { 0, "0 B" },        { 59, "59 B" },     { 999, "999 B" },      { 1000, "1.0 kB" },
-        { 3661, "3.6 kB" },  { 34567, "34 kB" }, { 1234567, "1.2 MB" }, { UINT64_MAX, "18 EB" },
+        {0,           "0 B"   },
+        { 59,         "59 B"  },
+        { 999,        "999 B" },
+        { 1000,       "1.0 kB"},
+        { 3661,       "3.6 kB"},
+        { 34567,      "34 kB" },
+        { 1234567,    "1.2 MB"},
+        { UINT64_MAX, "18 EB" },
     };
     struct buf out = BUF(100);
 
@@ -46,8 +52,11 @@ static void expect_progress(const struct ui_row *row, size_t columns, const char
 static void progress(void **state)
 {
     struct ui_row row = {
-        .account = "work", .stage = "", .elapsed_ms = 2000, .name_columns = 6,
-        .totals = { .new_messages = 5, .new_octets = 4000000, .fetched = 2, .octets_now = 1000000 },
+        .account = "work",
+        .stage = "",
+        .elapsed_ms = 2000,
+        .name_columns = 6,
+        .totals = {.new_messages = 5, .new_octets = 4000000, .fetched = 2, .octets_now = 1000000},
     };
 
     (void)state;
@@ -82,15 +91,20 @@ static void expect_summary(const struct ui_totals *totals, struct ui_end end, bo
 
 static void summary(void **state)
 {
-    struct ui_totals t = { .fetched = 5, .new_messages = 5, .fetched_octets = 1234567, .new_octets = 1300000,
-                           .deleted = 37, .kept = 12 };
+    struct ui_totals t = { .fetched = 5,
+                           .new_messages = 5,
+                           .fetched_octets = 1234567,
+                           .new_octets = 1300000,
+                           .deleted = 37,
+                           .kept = 12 };
     struct ui_totals part = { .fetched = 3, .new_messages = 5 };
 
     (void)state;
     expect_summary(&t, (struct ui_end){ 0, "", false }, false, "work   5 new (1.2 MB), 37 deleted, 12 kept\n");
     expect_summary(&t, (struct ui_end){ 0, "", false }, true,
                    "work   \033[1m5 new\033[0m (1.2 MB), 37 deleted, 12 kept\n");
-    expect_summary(&t, (struct ui_end){ 0, "", true }, false, "work   would fetch 5 (1.3 MB), delete 37, keep 12\n");
+    expect_summary(&t, (struct ui_end){ 0, "", true }, false,
+                   "work   would fetch 5 (1.3 MB), delete 37, keep 12\n");
     expect_summary(&(struct ui_totals){ 0 }, (struct ui_end){ 0, "", false }, false, "work   nothing new\n");
     expect_summary(&part, (struct ui_end){ 75, "connection lost in retrieval", false }, false,
                    "work   failed: connection lost in retrieval; 3 of 5 stored (will go on next time)\n");
@@ -147,8 +161,13 @@ static void restore(struct streams *s)
 /* A run of two accounts: one is fine, one fails; a server says evil things. */
 static void show_run(struct streams *s, const char *dir, const struct ui_options *options)
 {
-    struct ui_totals good = { .listed = 3, .new_messages = 2, .new_octets = 300, .fetched = 2, .fetched_octets = 310,
-                              .octets_now = 310, .kept = 1 };
+    struct ui_totals good = { .listed = 3,
+                              .new_messages = 2,
+                              .new_octets = 300,
+                              .fetched = 2,
+                              .fetched_octets = 310,
+                              .octets_now = 310,
+                              .kept = 1 };
     struct ui_totals nothing = { 0 };
     struct ui *ui;
 
@@ -233,11 +252,16 @@ static void json(void **state)
 
     show_run(&s, *state, &options);
     assert_string_equal(s.err, "");
-    assert_non_null(strstr(s.out, "{\"event\": \"begin\", \"account\": \"b\", \"user\": \"joe\", \"host\": \"i.example\"}\n"));
+    assert_non_null(
+        strstr(s.out, "{\"event\": \"begin\", \"account\": \"b\", \"user\": \"joe\", \"host\": \"i.example\"}\n"));
     assert_non_null(strstr(s.out, "{\"event\": \"stage\", \"account\": \"work\", \"stage\": \"logging in\"}\n"));
-    assert_non_null(strstr(s.out, "\"what\": \"stored\", \"uid\": \"uid\\u001b[2J\", \"octets\": 155, \"detail\": \"\"}\n"));
-    assert_non_null(strstr(s.out, "{\"event\": \"notice\", \"account\": \"b\", \"level\": \"warning\", \"text\": \"server says: "));
-    assert_non_null(strstr(s.out, "{\"event\": \"done\", \"account\": \"b\", \"exit\": 69, \"why\": \"no connection\", \"dry\": false"));
+    assert_non_null(
+        strstr(s.out, "\"what\": \"stored\", \"uid\": \"uid\\u001b[2J\", \"octets\": 155, \"detail\": \"\"}\n"));
+    assert_non_null(strstr(
+        s.out, "{\"event\": \"notice\", \"account\": \"b\", \"level\": \"warning\", \"text\": \"server says: "));
+    assert_non_null(strstr(
+        s.out,
+        "{\"event\": \"done\", \"account\": \"b\", \"exit\": 69, \"why\": \"no connection\", \"dry\": false"));
     assert_null(strchr(s.out, '\033'));
     free(s.out);
     free(s.err);
@@ -249,7 +273,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(octets), cmocka_unit_test(progress), cmocka_unit_test(summary), in_folder(plain),
-        in_folder(quiet), in_folder(verbose), in_folder(terminal), in_folder(json),
+        in_folder(quiet),         in_folder(verbose),         in_folder(terminal),       in_folder(json),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
