@@ -5,6 +5,7 @@
 #   make check      every test and gate, on a build with address and undefined-behaviour sanitizers
 #   make install    DESTDIR=… PREFIX=/usr/local SYSCONFDIR=/etc
 #   make fuzz       the fuzz targets, FUZZ_SECONDS each (clang)
+#   make bench-client   the client beside mpop, fetchmail, getmail and fdm; writes bench/CLIENT.md
 #   make lint       the gates, and clang-tidy and cppcheck where installed
 #   make format     clang-format over src/, tests/ and bench/
 #   make clean
@@ -19,6 +20,7 @@ SYSCONFDIR   ?= /etc
 DESTDIR      ?=
 ONCE         ?=
 FUZZ_SECONDS ?= 60
+ROUNDS       ?= 5
 TIDY          = -*,bugprone-*,-bugprone-easily-swappable-parameters,-bugprone-reserved-identifier,clang-analyzer-*,$\
                 -clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling
 SETUP         = meson setup --prefix $(PREFIX) --sysconfdir $(SYSCONFDIR)
@@ -73,6 +75,10 @@ fuzz: deps-test
 	    echo "$$target: $(FUZZ_SECONDS) s"; \
 	    $$target -max_total_time=$(FUZZ_SECONDS) -print_final_stats=0 || exit 1; done
 
+bench-client: deps-test
+	@$(MAKE) --no-print-directory all
+	bench/client_bench.py --build $(BUILD) --rounds $(ROUNDS) --write bench/CLIENT.md
+
 install: $(BUILD)/build.ninja
 	meson configure $(BUILD) --prefix $(PREFIX) --sysconfdir $(SYSCONFDIR)
 	DESTDIR=$(DESTDIR) meson install -C $(BUILD)
@@ -83,4 +89,4 @@ format:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all demo check gates lint fuzz install format clean deps-build deps-test
+.PHONY: all demo check gates lint fuzz bench-client install format clean deps-build deps-test

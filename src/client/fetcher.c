@@ -14,6 +14,8 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <time.h>
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -128,6 +130,8 @@ int main(int argc, char **argv)
         fputs("restante-fetch is started by restante and does nothing by itself; see restante(1)\n", stderr);
         return 64;
     }
+    OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL); /* SCRAM, APOP, CRAM-MD5 without TLS: openssl.cnf */
+    tzset(); /* certificates' times go through localtime: no file can be opened later */
     if (!fetcher_start(f, &e) || !cage_enter(&landlocked, &e)) {
         fetcher_end(f, FAILURE_PROTOCOL, e.text);
         _exit(70);

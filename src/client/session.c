@@ -159,7 +159,7 @@ void session_closed(struct session *s)
     if (s->pending_code || !s->quit_ok) {
         int code = code_of(s);
 
-        if (code == 0 && s->unconfirmed) {
+        if (code == 0 && !s->quit_ok && s->options->mode == RUN_FETCH) {
             code = 75;
             session_fail(s, code, "QUIT was not confirmed: deletions are looked at again next time");
         }

@@ -22,7 +22,7 @@ enum {
     SESSION_BATCH = 64,          /* messages made durable at once, at most */
     SESSION_BATCH_MIN = 16,      /* … and no fewer while more are coming */
     SESSION_WAITING = 128,       /* received and not yet durable: the fetcher waits beyond that */
-    SESSION_ORDERS = 256,        /* given to the fetcher and not answered */
+    SESSION_ORDERS = 100,        /* given to the fetcher and not answered */
     SESSION_SESSIONS = 1000,     /* sessions of one account in one run */
     SESSION_DRAIN = 200,         /* so many new messages in one session: there may be more behind (Gmail) */
     SESSION_SECRET = 64 * 1024,

@@ -62,7 +62,7 @@ static bool give_orders(struct session *s)
         }
         if (m->action == ACT_DELETE && s->deletes_out >= SESSION_ORDERS)
             return false;
-        if (fetch && (s->fifo_n >= SESSION_ORDERS || s->done_parcels.n >= SESSION_WAITING || s->filter_number))
+        if (fetch && (s->fifo_n + s->deletes_out >= SESSION_ORDERS || s->done_parcels.n >= SESSION_WAITING || s->filter_number))
             return false;
         if (m->action == ACT_DELETE) {
             ask_delete(s, s->next);
