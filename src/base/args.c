@@ -74,7 +74,7 @@ bool args_parse(struct args *args, const struct option_row *rows, char **argv, s
             if (!take_option(args, &argv, e))
                 return false;
         } else if (args->nwords == ARGS_WORDS) {
-            return err_set(e, FAULT_BAD, "too many arguments; see --help");
+            return err_set(e, FAULT_BAD, "more than %d arguments; give them in several runs", ARGS_WORDS);
         } else {
             args->words[args->nwords++] = word;
         }

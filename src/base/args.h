@@ -7,7 +7,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-enum { ARGS_OPTIONS = 40, ARGS_WORDS = 8 };
+enum { ARGS_OPTIONS = 40, ARGS_WORDS = 1024 };
 
 struct option_row {
     char letter; /* 0 = long form only */

@@ -2,6 +2,7 @@
  * Does not know: how a run goes (run.h).
  */
 #include "client/cli.h"
+#include "client/credentials.h"
 #include "client/run.h"
 
 #include "base/text.h"
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { NAME_MOST = 64, PAIRS = 32, PROBE_MAX = 1024 * 1024, LINE_COLUMNS = 2000 };
+enum { NAME_MOST = 64, PAIRS = 32, PROBE_MAX = 1024 * 1024, LINE_COLUMNS = 2000, SECRET_MAX = 64 * 1024 };
 
 /* Options that are settings of an account that a URL makes. */
 static const char *const pair_options[] = { "deliver",       "keep",  "user", "password-command",
@@ -121,6 +122,28 @@ static struct ui *make_ui(const struct cli *cli, uint32_t accounts)
     return ui_new(&options, accounts);
 }
 
+/* Passwords from the keyboard, before the run paints lines and while no server waits; a daemon has them from then on.
+ * Where there is no terminal the run itself tells it, account by account. */
+static int ask_passwords(struct cli *cli, const struct account *const *v, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        struct account *a = &cli->settings->account[v[i] - cli->settings->account];
+        struct buf secret = BUF(SECRET_MAX);
+        struct err e = { 0 };
+
+        if (!credentials_asks(a))
+            continue;
+        if (credentials_password(a, &secret, &e)) {
+            free(a->password);
+            a->password = mem_strn(buf_span(&secret));
+        }
+        buf_wipe(&secret);
+        if (e.fault == FAULT_BAD)
+            return cli_fail(EX_NOPERM, "%s: %s", a->name, e.text);
+    }
+    return EX_OK;
+}
+
 /* Runs the accounts that the words name; settings are there. */
 static int go(struct cli *cli, struct run_options *options)
 {
@@ -131,6 +154,12 @@ static int go(struct cli *cli, struct run_options *options)
 
     if (code != EX_OK)
         return code;
+    if (options->mode != RUN_PROBE || options->login)
+        code = ask_passwords(cli, v, n);
+    if (code != EX_OK) {
+        free(v);
+        return code;
+    }
     options->trace = cli->verbose >= 2;
     ui = make_ui(cli, n);
     code = run_accounts(cli->settings, v, n, options, ui);

@@ -233,7 +233,7 @@ static bool from_terminal(const struct account *a, struct buf *secret, struct er
                        "password-file or netrc");
     }
     (void)flock(fd, LOCK_EX); /* at worst two prompts mix */
-    snprintf(prompt, sizeof prompt, "\rPassword of %.250s at %.250s: ", a->user, a->host);
+    snprintf(prompt, sizeof prompt, "Password of %.250s at %.250s: ", a->user, a->host);
     ok = ask_secret(fd, fd, prompt, &typed, e) && take_line(buf_span(&typed), secret, "the terminal", e);
     sys_close(&fd);
     buf_wipe(&typed);
@@ -243,6 +243,13 @@ static bool from_terminal(const struct account *a, struct buf *secret, struct er
 static bool given(const char *text)
 {
     return text && *text;
+}
+
+bool credentials_asks(const struct account *account)
+{
+    return !given(account->password) && !given(account->password_command) && !given(account->password_file) &&
+           !given(account->token_command) && !account->netrc &&
+           !(account->auth && span_iis(span_str(account->auth), "EXTERNAL"));
 }
 
 bool credentials_password(const struct account *account, struct buf *secret, struct err *e)

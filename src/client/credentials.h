@@ -14,6 +14,9 @@
 /* secret (cap set by the caller) is wiped by the caller: buf_wipe. */
 bool credentials_password(const struct account *account, struct buf *secret, struct err *e);
 
+/* Would a password come from the terminal and nowhere else? Then it is asked for before a run paints anything. */
+bool credentials_asks(const struct account *account);
+
 /* token_command; fresh: the old one was rejected: RESTANTE_TOKEN=fresh in the command's environment (R7628-10). */
 bool credentials_token(const struct account *account, bool fresh, struct buf *token, struct err *e);
 

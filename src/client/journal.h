@@ -33,7 +33,7 @@ struct entry {
     uint64_t size;                /* what LIST said when it was fetched (a hint) */
     uint64_t octets;              /* on the wire, exact; 0 before STORED */
     uint64_t stored_octets;       /* of the stored form */
-    uint8_t wire_digest[JOURNAL_DIGEST];   /* SHA-256 as sent, un-stuffed: identity of content */
+    uint8_t wire_digest[JOURNAL_DIGEST];   /* SHA-256 of what identifies the message as sent (mail/identity.h) */
     uint8_t stored_digest[JOURNAL_DIGEST]; /* SHA-256 of the stored form: "verify" */
     char name[JOURNAL_NAME];      /* final name of the Maildir file without fields and flags; "" for other sinks */
     char dest[JOURNAL_NOTE];      /* destination it was (or is to be) stored at: "maildir:/path", "mbox:/path" … */

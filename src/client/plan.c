@@ -27,8 +27,8 @@ void plan_known(const struct plan_rules *rules, struct listed *m, const struct e
         m->action = ACT_FETCH; /* the same unique-id with another size: is it still the same message? */
         m->flags |= L_CHECK;
     }
-    if (entry->state == ENTRY_DELE_SENT || entry->state == ENTRY_GONE)
-        m->flags |= L_DELETE; /* it was deleted, and is back: again, if the rule still says so */
+    else if (!entry->has_digest && (entry->state == ENTRY_DELE_SENT || entry->state == ENTRY_GONE))
+        m->action = ACT_DELETE; /* a filter wanted it gone unread: whatever "keep" says */
     if (rules->keep.kind == KEEP_DAYS && rules->now - entry->first_seen >= (int64_t)rules->keep.days * DAY)
         m->flags |= L_DELETE;
 }
@@ -96,6 +96,7 @@ static void settle(const struct plan_rules *rules, struct listed *m, struct plan
         sums->fetch++;
         sums->fetch_octets += m->size;
     }
+    sums->remove_now += m->action == ACT_DELETE;
     if (m->action == ACT_DELETE)
         sums->remove++;
     else if (m->action == ACT_SKIP)

@@ -22,7 +22,9 @@ struct plan_rules {
 };
 
 struct plan_sums {
-    uint64_t fetch, fetch_octets, remove, skip, quarantined, keep;
+    uint64_t fetch, fetch_octets, skip, quarantined, keep;
+    uint64_t remove;     /* now, or once they are stored … */
+    uint64_t remove_now; /* … of these the ones that are stored already */
 };
 
 /* entry NULL: not in the journal. */

@@ -41,9 +41,8 @@ void probe_line(struct session *s, const char *stage, struct span text)
 static void free_listing(struct session *s)
 {
     listing_free(&s->listing);
-    free(s->taken);
-    s->taken = NULL;
-    s->taken_octets = 0;
+    free(s->taken.v);
+    s->taken = (struct bits){ NULL, 0 };
 }
 
 static void on_timer_closed(uv_handle_t *handle)
@@ -66,7 +65,6 @@ static void finish(struct session *s)
 
     s->phase = SESSION_OVER;
     s->totals.pending_deletes = s->unconfirmed;
-    s->totals.new_messages = s->totals.new_messages ? s->totals.new_messages : s->sums.fetch;
     s->totals.skipped = s->sums.skip;
     s->totals.quarantined += s->sums.quarantined;
     if (s->options->mode != RUN_MARK_SEEN)
@@ -82,6 +80,8 @@ static void finish(struct session *s)
         s->why[0] = '\0';
     ui_done(s->ui, s->index, &s->totals, s->exit_code, s->why, dry);
     free_listing(s);
+    free(s->failed_ids.v);
+    free(s->failed_numbers.v);
     buf_wipe(&s->password);
     buf_wipe(&s->token);
     buf_free(&s->top);
@@ -101,18 +101,20 @@ static void on_pause_over(uv_timer_t *timer)
 static bool again(struct session *s, uint64_t *pause_ms)
 {
     *pause_ms = 0;
-    if (s->interrupted || s->sessions >= SESSION_SESSIONS || s->options->mode == RUN_PROBE)
+    if (s->interrupted || s->hopeless || s->sessions >= SESSION_SESSIONS || s->options->mode == RUN_PROBE)
         return false;
     if (s->retry_now)
         return true;
     if (s->quit_ok)
         return s->options->mode == RUN_FETCH && s->account->drain != CHOICE_NO && s->fetched_here > 0 && !s->stop_fetching &&
                (s->account->drain == CHOICE_YES || s->fetched_here >= SESSION_DRAIN);
-    if (s->tainted) /* what is durable is deleted in a session that retrieves nothing */
+    if (s->tainted && s->failure == FAILURE_NONE) /* what is durable is deleted in a session of its own */
         return s->unconfirmed > 0;
+    if (s->stop_fetching && s->unconfirmed == 0)
+        return false;
     if (s->attempts >= s->account->retries || s->failure == FAILURE_AUTH || s->failure == FAILURE_NO_AUTH ||
         s->failure == FAILURE_SERVER_AUTH || s->failure == FAILURE_TLS_POLICY || s->failure == FAILURE_SYS_PERM ||
-        s->failure == FAILURE_PROTOCOL || (s->failure == FAILURE_NONE && s->pending_code != 69))
+        s->failure == FAILURE_PROTOCOL)
         return false;
     *pause_ms = PAUSE_MS << (s->attempts < 7 ? s->attempts : 6);
     if (s->failure == FAILURE_IN_USE && *pause_ms < IN_USE_PAUSE_MS)
@@ -152,6 +154,10 @@ void session_closed(struct session *s)
     if (s->quit_ok) {
         s->totals.deleted += s->deleted_here;
         s->unconfirmed = s->unconfirmed > s->deleted_here ? s->unconfirmed - s->deleted_here : 0;
+        if (s->deleted_here) { /* numbers mean something else from here on */
+            free(s->failed_numbers.v);
+            s->failed_numbers = (struct bits){ NULL, 0 };
+        }
     }
     if (s->fetched_here)
         s->attempts = 0;
@@ -159,11 +165,10 @@ void session_closed(struct session *s)
     if (s->pending_code || !s->quit_ok) {
         int code = code_of(s);
 
-        if (code == 0 && !s->quit_ok && s->options->mode == RUN_FETCH) {
-            code = 75;
-            session_fail(s, code, "QUIT was not confirmed: deletions are looked at again next time");
+        if (code == 0 && !more && !s->quit_ok && !s->tainted && s->options->mode == RUN_FETCH) {
+            code = 75; /* whatever it was: without QUIT's "+OK" nothing is done */
+            session_fail(s, code, "the session ended early");
         }
-
         if (!more || s->tainted)
             s->exit_code = s->exit_code ? s->exit_code : code;
     } else if (s->exit_code == 0) {
@@ -199,6 +204,7 @@ static void unreachable(struct session *s, const struct err *why)
         s->retry_now = true;
     }
     session_fail(s, why->fault == FAULT_GONE ? 68 : 69, why->text);
+    s->hopeless = why->fault == FAULT_GONE && !s->retry_now;
     s->phase = SESSION_CLOSING;
     session_pump(s);
 }
@@ -217,7 +223,7 @@ static void on_dialled(void *ctx, int fd, const struct net_addr *peer, const str
     ui_stage(s->ui, s->index, "connected");
     if (!session_spawn(s, fd, &e)) {
         session_fail(s, 71, e.text);
-        s->failure = FAILURE_SYS_PERM;
+        s->hopeless = true;
         s->phase = SESSION_CLOSING;
     }
     close(fd);
@@ -273,9 +279,8 @@ static void after_prepare(struct session *s)
     if (s->work_err.text[0] || s->interrupted) {
         if (s->work_err.text[0])
             session_fail(s, s->work_code, s->work_err.text);
-        s->failure = FAILURE_NONE;
+        s->hopeless = true;
         s->phase = SESSION_CLOSING;
-        s->attempts = UINT32_MAX - 1;
         session_pump(s);
         return;
     }

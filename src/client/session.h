@@ -8,6 +8,7 @@
 #ifndef RESTANTE_CLIENT_SESSION_H
 #define RESTANTE_CLIENT_SESSION_H
 
+#include "client/bits.h"
 #include "client/link.h"
 #include "client/listing.h"
 #include "client/plan.h"
@@ -22,9 +23,10 @@ enum {
     SESSION_BATCH = 64,          /* messages made durable at once, at most */
     SESSION_BATCH_MIN = 16,      /* … and no fewer while more are coming */
     SESSION_WAITING = 128,       /* received and not yet durable: the fetcher waits beyond that */
-    SESSION_ORDERS = 100,        /* given to the fetcher and not answered */
+    SESSION_ORDERS = 100,        /* given to the fetcher and not answered: they always fit into the link, so that
+                                  * giving one never waits for a fetcher that waits for us */
     SESSION_SESSIONS = 1000,     /* sessions of one account in one run */
-    SESSION_DRAIN = 200,         /* so many new messages in one session: there may be more behind (Gmail) */
+    SESSION_DRAIN = 250,         /* so many new messages in one session: there may be more behind (Gmail) */
     SESSION_SECRET = 64 * 1024,
     SESSION_TOP = 256 * 1024     /* what a filter command may see of a message */
 };
@@ -92,8 +94,9 @@ struct session {
     uint64_t name_seed;           /* makes final names of this run unique */
     struct listing listing;
     struct plan_sums sums;
-    uint8_t *taken;               /* bitmap of journal ids that this session's messages are */
-    size_t taken_octets;
+    struct bits taken;            /* journal ids that messages of this session are */
+    struct bits failed_ids;       /* … and that failed in this run: not tried again before the next */
+    struct bits failed_numbers;   /* the same for messages without a name, while numbers stay what they are */
     uint32_t next;                /* number that the next order is looked for at */
     uint32_t fifo[SESSION_ORDERS];/* RETR and TOP in order of asking */
     uint32_t fifo_head, fifo_n;
@@ -106,9 +109,10 @@ struct session {
     bool filter_due;
 
     struct ui_totals totals;
-    uint64_t deleted_here, fetched_here, unconfirmed; /* in this session; DELE_SENT not followed by QUIT's +OK */
+    uint64_t deleted_here, fetched_here; /* in this session */
+    uint64_t unconfirmed;                /* in state DELE_SENT without a QUIT that was answered "+OK" */
     uint32_t attempts, sessions;
-    bool ready, listed, quitting, expire_told, tainted, stop_fetching, quit_ok, interrupted, retry_now, content_only;
+    bool ready, listed, quitting, expire_told, tainted, stop_fetching, quit_ok, interrupted, retry_now, content_only, hopeless;
     uint32_t login_delay_s;
     bool has_login_delay;
     uint8_t failure, code;        /* of LINK_ENDED */
@@ -143,8 +147,6 @@ void session_drop_current(struct session *s);
 /* session_work.c: what blocks. */
 void session_work(struct session *s, session_step *work, session_step *after);
 session_step session_do_prepare, session_do_plan, session_do_batch, session_do_close;
-bool session_taken(const struct session *s, int64_t id);
-void session_take(struct session *s, int64_t id);
 
 /* session_filter.c */
 session_step session_do_filter;

@@ -25,25 +25,6 @@ static int64_t now_s(void)
     return clock_real_ns() / 1000000000;
 }
 
-bool session_taken(const struct session *s, int64_t id)
-{
-    return (size_t)id / 8 < s->taken_octets && (s->taken[id / 8] >> (id % 8) & 1);
-}
-
-void session_take(struct session *s, int64_t id)
-{
-    size_t at = (size_t)id / 8;
-
-    if (at >= s->taken_octets) {
-        size_t octets = (at + 1) * 2;
-
-        s->taken = mem_grow(s->taken, octets, 1);
-        memset(s->taken + s->taken_octets, 0, octets - s->taken_octets);
-        s->taken_octets = octets;
-    }
-    s->taken[at] |= (uint8_t)(1u << (id % 8));
-}
-
 static void content_uid(struct parcel *p, const uint8_t digest[JOURNAL_DIGEST])
 {
     memcpy(p->content_uid, "sha256:", 7);
@@ -67,7 +48,7 @@ static bool find_same(struct session *s, struct parcel *p, struct entry *known, 
         if (!journal_find_digest(s->journal, p->item.entry.wire_digest, after, known, found, e))
             return false;
         after = *found ? known->id : 0;
-    } while (*found && session_taken(s, known->id));
+    } while (*found && bits_has(&s->taken, (uint64_t)known->id));
     return true;
 }
 
@@ -96,7 +77,7 @@ static bool adopt(struct session *s, struct parcel *p, struct entry *known, stru
     kept.absent_since = 0;
     kept.absent_listings = 0;
     p->same = true;
-    session_take(s, kept.id);
+    bits_add(&s->taken, (uint64_t)kept.id);
     sink_discard(s->sink, &p->item);
     return journal_put(s->journal, &kept, e);
 }
@@ -155,7 +136,7 @@ static bool intend(struct session *s, struct parcel *p, struct err *e)
     snprintf(entry->dest, sizeof entry->dest, "%s", s->account->deliver);
     if (!journal_put(s->journal, entry, e))
         return false;
-    session_take(s, entry->id);
+    bits_add(&s->taken, (uint64_t)entry->id);
     return true;
 }
 
@@ -195,14 +176,21 @@ static void step_3(struct session *s)
         parcels_add(&s->batch, all[i]);
 }
 
-static void failed_try(struct session *s, struct parcel *p)
+/* A try that failed counts against a message that is not stored yet. One that is stored (it was only to be compared)
+ * keeps what the journal knows of it. */
+static bool failed_try(struct session *s, struct parcel *p, struct err *e)
 {
     struct entry *entry = &p->item.entry;
     struct entry old;
-    struct err e;
     bool found = false;
 
-    if (entry->id && journal_find_id(s->journal, entry->id, &old, &found, &e) && found) {
+    if (entry->uid.n == 0) /* no name to remember it by */
+        return true;
+    if (entry->id && !journal_find_id(s->journal, entry->id, &old, &found, e))
+        return false;
+    if (found && !(ENTRY_BIT(old.state) & (ENTRY_BIT(ENTRY_INTENT) | ENTRY_BIT(ENTRY_QUARANTINED))))
+        return true;
+    if (found) {
         entry->tries = old.tries;
         entry->first_seen = old.first_seen;
     }
@@ -212,6 +200,7 @@ static void failed_try(struct session *s, struct parcel *p)
     entry->note[0] = '\0';
     entry->state = entry->tries >= s->account->quarantine_after ? ENTRY_QUARANTINED : ENTRY_INTENT;
     snprintf(entry->why, sizeof entry->why, "%.*s", (int)sizeof entry->why - 1, p->item.err.text);
+    return journal_put(s->journal, entry, e);
 }
 
 static bool outcome(struct session *s, struct parcel *p, struct err *e)
@@ -220,12 +209,8 @@ static bool outcome(struct session *s, struct parcel *p, struct err *e)
 
     if (p->same)
         return true;
-    if (p->refused || p->item.result != SINK_DELIVERED) {
-        failed_try(s, p);
-        if (entry->uid.n == 0) /* no name to remember it by */
-            return true;
-        return journal_put(s->journal, entry, e);
-    }
+    if (p->refused || p->item.result != SINK_DELIVERED)
+        return failed_try(s, p, e);
     entry->state = p->remove ? ENTRY_DELE_SENT : ENTRY_STORED;
     entry->stored_at = now_s();
     entry->has_digest = true;

@@ -53,11 +53,18 @@ static void on_exit_child(uv_process_t *child, int64_t status, int signal_number
     session_pump(s);
 }
 
+/* A fetcher that is gone has said why before: what it said is still to be read, so nothing more is done here. */
 bool session_tell(struct session *s, struct link_msg *m)
 {
-    struct err e;
+    struct err e = { 0 };
 
-    return s->link >= 0 && link_send(s->link, m, &e);
+    if (s->link >= 0 && link_send(s->link, m, &e))
+        return true;
+    if (e.fault == FAULT_TEMP) {
+        session_fail(s, 70, e.text);
+        session_hang_up(s);
+    }
+    return false;
 }
 
 static bool send_file(struct session *s, enum link_file which, const char *path, struct err *e)

@@ -35,12 +35,12 @@ static bool match(struct session *s, const struct plan_rules *rules, uint64_t *u
             return false;
         plan_known(rules, m, found ? &entry : NULL);
         if (found) {
-            session_take(s, entry.id);
-            if (entry.dest[0] && entry.state == ENTRY_INTENT && entry.tries >= s->account->quarantine_after)
-                m->action = ACT_NONE;
+            bits_add(&s->taken, (uint64_t)entry.id);
         } else {
             ++*unknown;
         }
+        if (bits_has(&s->failed_numbers, i) || (found && bits_has(&s->failed_ids, (uint64_t)entry.id)))
+            m->action = ACT_NONE;
     }
     return true;
 }
@@ -52,7 +52,7 @@ static bool count_absent(void *ctx, const struct entry_brief *entry)
     if (entry->state == ENTRY_GONE || entry->absent_since)
         return true;
     a->known++;
-    if (!session_taken(a->s, entry->id))
+    if (!bits_has(&a->s->taken, (uint64_t)entry->id))
         a->vanished++;
     return true;
 }
@@ -60,7 +60,7 @@ static bool count_absent(void *ctx, const struct entry_brief *entry)
 static bool collect_absent(void *ctx, const struct entry_brief *entry)
 {
     struct absent *a = ctx;
-    bool listed = session_taken(a->s, entry->id);
+    bool listed = bits_has(&a->s->taken, (uint64_t)entry->id);
 
     if (listed ? entry->absent_since == 0 && entry->state != ENTRY_GONE : false)
         return true;
@@ -81,7 +81,7 @@ static bool update_absent(struct absent *a, int64_t id, struct err *e)
 
     if (!journal_find_id(s->journal, id, &entry, &found, e) || !found)
         return !found && !e->text[0];
-    if (session_taken(s, id))
+    if (bits_has(&s->taken, (uint64_t)id))
         return entry.absent_since == 0 || journal_set_absent(s->journal, id, 0, 0, e);
     if (entry.absent_since && entry.absent_listings + 1 >= s->account->forget_listings &&
         a->now - entry.absent_since >= (int64_t)s->account->forget_days * 86400)

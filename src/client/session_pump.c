@@ -4,13 +4,13 @@
  */
 #include "client/session.h"
 
-/* Storing failed for now: the exit code of a full disk, or of somebody else who said "later". */
+/* Storing failed: the exit code of a full disk, or of somebody else who said "later". */
 int sink_code(const struct session *s)
 {
     return s->account->sink == SINK_MAILDIR || s->account->sink == SINK_MBOX ? 74 : 75;
 }
 
-static bool tell_order(struct session *s, enum dialog_order order, uint32_t number)
+static void tell_order(struct session *s, enum dialog_order order, uint32_t number)
 {
     struct link_msg m;
 
@@ -18,25 +18,23 @@ static bool tell_order(struct session *s, enum dialog_order order, uint32_t numb
     m.order = (uint8_t)order;
     m.number = number;
     m.octets = s->listing.v[number].size;
-    return session_tell(s, &m);
+    session_tell(s, &m);
 }
 
 static void ask(struct session *s, enum dialog_order order, uint32_t number)
 {
     s->fifo[(s->fifo_head + s->fifo_n) % SESSION_ORDERS] = number;
     s->fifo_n++;
-    if (!tell_order(s, order, number))
-        session_hang_up(s);
+    tell_order(s, order, number);
 }
 
-/* DELE for a message whose state is DELE_SENT in the journal already. */
-static void ask_delete(struct session *s, uint32_t number)
+/* The state is DELE_SENT in the journal: give_orders will say DELE when there is room. */
+static void want_delete(struct session *s, uint32_t number)
 {
-    s->listing.v[number].flags |= L_DONE;
-    s->deletes_out++;
+    s->listing.v[number].action = ACT_DELETE;
+    s->listing.v[number].flags &= (uint8_t)~L_DONE;
+    s->next = number < s->next ? number : s->next;
     s->unconfirmed++;
-    if (!tell_order(s, ORDER_DELE, number))
-        session_hang_up(s);
 }
 
 static bool checkpoint(const struct session *s)
@@ -60,12 +58,14 @@ static bool give_orders(struct session *s)
             s->retry_now = true;
             break;
         }
-        if (m->action == ACT_DELETE && s->deletes_out >= SESSION_ORDERS)
+        if ((fetch || m->action == ACT_DELETE) && s->fifo_n + s->deletes_out >= SESSION_ORDERS)
             return false;
-        if (fetch && (s->fifo_n + s->deletes_out >= SESSION_ORDERS || s->done_parcels.n >= SESSION_WAITING || s->filter_number))
+        if (fetch && (s->done_parcels.n >= SESSION_WAITING || s->filter_number))
             return false;
         if (m->action == ACT_DELETE) {
-            ask_delete(s, s->next);
+            m->flags |= L_DONE;
+            s->deletes_out++;
+            tell_order(s, ORDER_DELE, s->next);
         } else if (fetch && m->action == ACT_FILTER) {
             s->filter_number = s->next;
             s->top.n = 0;
@@ -110,6 +110,10 @@ static void settle(struct session *s, const struct parcel *p)
         return;
     }
     s->totals.failed++;
+    if (entry->id)
+        bits_add(&s->failed_ids, (uint64_t)entry->id);
+    else
+        bits_add(&s->failed_numbers, p->number);
     if (entry->state == ENTRY_QUARANTINED)
         s->totals.quarantined++;
     ui_message(s->ui, s->index, entry->state == ENTRY_QUARANTINED ? "quarantined" : "failed", entry->uid, entry->size,
@@ -134,15 +138,18 @@ static void after_batch(struct session *s)
         bool safe = !s->work_err.text[0] && (p->same || p->item.result == SINK_DELIVERED);
 
         settle(s, p);
-        if (safe && p->remove && s->phase == SESSION_TALKING && !s->quitting)
-            ask_delete(s, p->number);
-        else if (safe && p->remove)
-            s->unconfirmed++;
+        if (safe && p->remove)
+            want_delete(s, p->number);
         parcel_free(&p);
     }
     ui_progress(s->ui, s->index, &s->totals);
-    if (s->tainted && s->stop_fetching && s->phase == SESSION_TALKING)
+    if (s->tainted && s->stop_fetching) { /* whoever says "later" is not offered the rest (XCL-04) */
+        while ((p = parcels_take(&s->done_parcels))) {
+            sink_discard(s->sink, &p->item);
+            parcel_free(&p);
+        }
         session_hang_up(s);
+    }
     session_pump(s);
 }
 
@@ -165,8 +172,11 @@ static void after_plan(struct session *s)
     } else {
         s->ready = true;
         s->next = s->options->mode == RUN_FETCH ? 1 : s->listing.count + 1;
-        s->totals.new_messages += s->stop_fetching ? 0 : s->sums.fetch;
-        s->totals.new_octets += s->stop_fetching ? 0 : s->sums.fetch_octets;
+        s->unconfirmed = s->sums.remove_now; /* the listing shows all that is not gone */
+        if (!s->stop_fetching) {
+            s->totals.new_messages = s->totals.fetched + s->totals.failed + s->sums.fetch;
+            s->totals.new_octets = s->totals.fetched_octets + s->sums.fetch_octets;
+        }
         if (s->plan_note[0])
             session_note(s, false, s->plan_note);
         s->totals.listed = s->listing.count;
@@ -186,8 +196,7 @@ static void quit(struct session *s)
     }
     link_init(&m, LINK_QUIT);
     s->quitting = true;
-    if (!session_tell(s, &m))
-        session_hang_up(s);
+    session_tell(s, &m);
 }
 
 static void after_filter(struct session *s)
@@ -200,7 +209,7 @@ static void after_filter(struct session *s)
     if (s->filter_verdict == FILTER_FETCH)
         s->next = s->filter_number;
     else if (s->filter_verdict == FILTER_DELETE)
-        ask_delete(s, s->filter_number);
+        want_delete(s, s->filter_number);
     else
         s->sums.skip++;
     s->filter_number = 0;

@@ -47,7 +47,7 @@ struct sink_item {           /* one message on its way; zeroed by the caller, th
     int fd;                  /* spool file, -1 = none */
     void *state;             /* digest contexts, line-end state; freed by commit and discard */
     enum sink_result { SINK_PENDING, SINK_DELIVERED,
-                       SINK_TEMP,   /* try again later (75, ENOSPC …): stop retrieving for now */
+                       SINK_TEMP,   /* try again later (75, ENOSPC …): stop retrieving in this run */
                        SINK_REFUSED /* this message is not accepted (65, 5xx, too large): go on with others */ } result;
     struct err err;
 };

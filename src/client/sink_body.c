@@ -24,6 +24,11 @@ static EVP_MD_CTX *digest_new(void)
     return c;
 }
 
+static void into_digest(void *ctx, struct span run)
+{
+    EVP_DigestUpdate(ctx, run.p, run.n);
+}
+
 static bool failed(struct sink *s, struct sink_item *item, const char *what)
 {
     err_errno(&item->err, what, s->conf.target);
@@ -36,7 +41,7 @@ static bool flush(struct sink *s, struct sink_item *item)
     struct sink_body *b = item->state;
     struct span all = buf_span(&b->out);
 
-    if (b->stored && all.n)
+    if (all.n)
         EVP_DigestUpdate(b->stored, all.p, all.n);
     if (b->has_sizes)
         wiresize_feed(&b->sizes, all);
@@ -182,8 +187,8 @@ bool body_begin(struct sink *s, struct sink_item *item)
     b->out = BUF(SINK_PIECE);
     b->wire = digest_new();
     b->is_mbox = s->conf.kind == SINK_MBOX;
-    if (!s->keep_crlf || s->conf.received_line || b->is_mbox)
-        b->stored = digest_new();
+    b->stored = digest_new();
+    b->identity = IDENTITY_INIT;
     b->has_sizes = s->conf.kind == SINK_MAILDIR && s->conf.size_fields;
     if (b->has_sizes)
         wiresize_init(&b->sizes);
@@ -218,7 +223,7 @@ bool body_write(struct sink *s, struct sink_item *item, struct span data)
     }
     if (b->octets - b->checked >= LOOK_EVERY && !has_room(s, item))
         return false;
-    EVP_DigestUpdate(b->wire, data.p, data.n);
+    identity_feed(&b->identity, data, into_digest, b->wire);
     return s->keep_crlf ? emit(s, item, data) : emit_lf(s, item, data);
 }
 
@@ -248,11 +253,9 @@ bool body_end(struct sink *s, struct sink_item *item)
     b->has_cr = false;
     if ((b->is_mbox && !end_mbox(s, item)) || !flush(s, item))
         return false;
+    identity_end(&b->identity, into_digest, b->wire);
     EVP_DigestFinal_ex(b->wire, entry->wire_digest, NULL);
-    if (b->stored)
-        EVP_DigestFinal_ex(b->stored, entry->stored_digest, NULL);
-    else
-        memcpy(entry->stored_digest, entry->wire_digest, JOURNAL_DIGEST);
+    EVP_DigestFinal_ex(b->stored, entry->stored_digest, NULL);
     entry->octets = b->octets;
     entry->stored_octets = b->stored_octets;
     if (b->has_sizes) {
@@ -277,26 +280,36 @@ void body_free(struct sink_item *item)
     buf_free(&b->out);
 }
 
+struct wire {
+    EVP_MD_CTX *md;
+    struct identity identity;
+    uint64_t octets;
+};
+
+static void wire_octets(struct wire *w, struct span s)
+{
+    w->octets += s.n;
+    identity_feed(&w->identity, s, into_digest, w->md);
+}
+
 /* What was sent, for a stored piece: each LF was a CRLF. */
-static void wire_update(EVP_MD_CTX *c, struct span s, struct sink_digests *d)
+static void wire_lines(struct wire *w, struct span s)
 {
     while (s.n) {
         const uint8_t *end = memchr(s.p, '\n', s.n);
-        size_t n = end ? (size_t)(end - s.p) : s.n;
 
-        EVP_DigestUpdate(c, s.p, n);
-        d->octets += n;
-        span_take(&s, n + (end != NULL));
+        wire_octets(w, span_take(&s, end ? (size_t)(end - s.p) : s.n));
         if (!end)
-            continue;
-        EVP_DigestUpdate(c, "\r\n", 2);
-        d->octets += 2;
+            return;
+        span_take(&s, 1);
+        wire_octets(w, span_str("\r\n"));
     }
 }
 
 bool digests_of_file(int fd, uint64_t at, uint64_t length, bool keep_crlf, struct sink_digests *d)
 {
-    EVP_MD_CTX *stored = digest_new(), *wire = digest_new();
+    EVP_MD_CTX *stored = digest_new();
+    struct wire wire = { digest_new(), IDENTITY_INIT, 0 };
     uint8_t *piece = mem_new(SINK_PIECE);
     bool ok = true;
 
@@ -308,18 +321,15 @@ bool digests_of_file(int fd, uint64_t at, uint64_t length, bool keep_crlf, struc
         if (!ok)
             break;
         EVP_DigestUpdate(stored, piece, n);
-        if (!keep_crlf)
-            wire_update(wire, span_of(piece, n), d);
+        (keep_crlf ? wire_octets : wire_lines)(&wire, span_of(piece, n));
         done += n;
     }
     EVP_DigestFinal_ex(stored, d->stored, NULL);
-    EVP_DigestFinal_ex(wire, d->wire, NULL);
-    if (keep_crlf) {
-        memcpy(d->wire, d->stored, sizeof d->wire);
-        d->octets = length;
-    }
+    identity_end(&wire.identity, into_digest, wire.md);
+    EVP_DigestFinal_ex(wire.md, d->wire, NULL);
+    d->octets = wire.octets;
     EVP_MD_CTX_free(stored);
-    EVP_MD_CTX_free(wire);
+    EVP_MD_CTX_free(wire.md);
     free(piece);
     return ok;
 }

@@ -9,6 +9,7 @@
 #define RESTANTE_CLIENT_SINK_IMPL_H
 
 #include "client/sink.h"
+#include "mail/identity.h"
 #include "mail/mdname.h"
 #include "pop3/wiresize.h"
 #include "store/mddir.h"
@@ -54,7 +55,8 @@ struct sink {
 
 /* item->state. */
 struct sink_body {
-    EVP_MD_CTX *wire, *stored; /* stored NULL: the stored form is what was sent */
+    EVP_MD_CTX *wire, *stored; /* wire: of what identifies it */
+    struct identity identity;
     struct buf out;
     uint64_t octets, stored_octets, checked; /* checked: octets at the last look at the free space */
     int64_t when;                            /* mbox: of the From_ line */

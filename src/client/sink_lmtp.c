@@ -37,9 +37,10 @@ static bool open_lmtp(struct sink *s, struct err *e)
     return spool_open(s, e);
 }
 
+/* wanted: the class of success, or the one code that will do. */
 static enum answer judge(const struct lmtp *c, const char *step, unsigned wanted, struct err *e)
 {
-    if (c->code / 100 == wanted)
+    if (wanted == (wanted > 9 ? c->code : c->code / 100))
         return ANSWER_OK;
     err_set(e, FAULT_TEMP, "the LMTP server answered %u to %s: %s", c->code, step, c->text);
     return c->code / 100 == 5 ? ANSWER_NO : c->code / 100 == 4 ? ANSWER_TEMP : ANSWER_BROKEN;
@@ -81,7 +82,7 @@ static enum answer envelope(struct lmtp *c, const struct sink *s, const struct s
     a = ask(c, command, "RCPT", 2, e);
     if (a != ANSWER_OK)
         return a;
-    return ask(c, "DATA\r\n", "DATA", 3, e);
+    return ask(c, "DATA\r\n", "DATA", 354, e);
 }
 
 /* Between pieces: does a line begin here, was the last octet a CR. */

@@ -139,10 +139,15 @@ static void paint(struct ui *ui)
 
 bool ui_wants_tick(const struct ui *ui)
 {
-    if (ui->options.progress && !ui->options.json && !ui->options.quiet)
-        for (uint32_t i = 0; i < ui->n; i++)
-            if (ui->slots[i].running)
-                return true;
+    return ui->options.progress && !ui->options.json && !ui->options.quiet;
+}
+
+/* Is there a line to repaint? */
+static bool is_live(const struct ui *ui)
+{
+    for (uint32_t i = 0; i < ui->n && ui_wants_tick(ui); i++)
+        if (ui->slots[i].running)
+            return true;
     return false;
 }
 
@@ -153,7 +158,7 @@ uint64_t ui_news(const struct ui *ui)
 
 void ui_tick(struct ui *ui)
 {
-    if (ui_wants_tick(ui) && clock_mono_ms() - ui->painted_ms >= PAINT_MS)
+    if (is_live(ui) && clock_mono_ms() - ui->painted_ms >= PAINT_MS)
         paint(ui);
 }
 
@@ -251,6 +256,8 @@ void ui_progress(struct ui *ui, uint32_t index, const struct ui_totals *totals)
     if (index >= ui->n)
         return;
     s = &ui->slots[index];
+    if (totals->octets_now > s->totals.octets_now || totals->new_messages > s->totals.new_messages)
+        s->stage[0] = '\0'; /* mail comes: numbers tell more */
     s->totals = *totals;
     if (totals->octets_now && !s->started_ms)
         s->started_ms = now;
@@ -353,6 +360,6 @@ void ui_done(struct ui *ui, uint32_t index, const struct ui_totals *totals, int 
         (void)fflush(stdout);
     }
     ui->out.n = 0;
-    if (ui_wants_tick(ui))
+    if (is_live(ui))
         paint(ui);
 }

@@ -33,6 +33,7 @@ void ui_free(struct ui **ui);
 /* index: place of the account in the run. */
 void ui_begin(struct ui *ui, uint32_t index, const char *account, const char *user, const char *host);
 void ui_stage(struct ui *ui, uint32_t index, const char *stage); /* "connecting", "logging in", "listing" … */
+/* When there are more messages or octets than before, numbers stand in place of the stage until the next stage. */
 void ui_progress(struct ui *ui, uint32_t index, const struct ui_totals *totals);
 void ui_trace(struct ui *ui, uint32_t index, bool sent, struct span line); /* -vv; already masked */
 /* A message stored, skipped, quarantined, deleted…: JSON event, or a line with -v. verb is one word. */
@@ -43,7 +44,8 @@ void ui_notice(struct ui *ui, uint32_t index, bool is_error, struct span text);
 /* The account is done. exit_code 0 = nothing left undone. why: for people, "" = fine. dry: "would fetch 5, delete 37". */
 void ui_done(struct ui *ui, uint32_t index, const struct ui_totals *totals, int exit_code, const char *why,
              bool dry);
-/* Repaints; the run calls it on a timer while ui_wants_tick. */
+/* Repaints what runs. The run calls it on a timer if ui_wants_tick says, before any account begins, that there will be
+ * lines to repaint. */
 void ui_tick(struct ui *ui);
 bool ui_wants_tick(const struct ui *ui);
 

@@ -12,7 +12,7 @@ enum {
     DIALOG_COMMAND = 255,           /* octets of a command with CRLF (R2449-LEN-04) */
     DIALOG_CAPA_TEXT = 64 * 1024,   /* of a CAPA answer kept for display */
     DIALOG_TIMESTAMP = 250,
-    DIALOG_RETR_START = 8,          /* RETRs under way at first; doubles with each window that was served */
+    DIALOG_RETR_START = 32,         /* RETRs under way at first; doubles with each window that was served */
     DIALOG_SIZE_GUESS = 32 * 1024   /* of a message without a size */
 };
 

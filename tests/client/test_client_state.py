@@ -48,7 +48,7 @@ def got(root):
 @pytest.mark.parametrize("pipelining", [True, False])
 @pytest.mark.parametrize("code,left,there", [("75", {1}, {2, 3}), ("65", {1, 3}, {2}), ("0", {1, 2, 3}, set())])
 def test_exit_codes_of_a_command(tmp_path, code, left, there, pipelining):
-    """75: for now, so the run stops there; 65: this message is refused, and the others go on."""
+    """75: later, so the run stops there; 65: this message is refused, and the others go on."""
     messages = mails(3)
     text = f'f=$(mktemp {tmp_path}/XXXXXXXX); cat > $f\nif grep -q "Subject: number 2" $f; then\n  [ {code} = 0 ] || ' \
            f'{{ rm $f; exit {code}; }}\nfi\nmv $f {tmp_path}/got/\n'

@@ -79,9 +79,9 @@ def test_octet_by_octet(tmp_path):
 
 
 def test_server_that_does_not_stuff(tmp_path):
-    """Lines that begin with one dot keep it."""
-    data = HEAD + b".x\r\n.hidden file\r\n"
+    """The dot that it forgot is taken for stuffing (R1939-GEN-12); nothing else is lost."""
+    data = HEAD + b".x\r\n.hidden file\r\nend\r\n"
     with Evil([(b"a", data)], Fault(stuff=False)) as server:
         client = Client(tmp_path)
         assert client.run(server.port, "none")[0] == 0
-        assert stored(client.maildir) == [as_stored(data)]
+        assert stored(client.maildir) == [as_stored(data.replace(b"\r\n.", b"\r\n"))]

@@ -135,7 +135,7 @@ static void test_states(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         for (int all = 0; all < 2; all++) {
             struct plan_rules rules = { .keep.kind = all ? KEEP_ALL : KEEP_NONE, .now = NOW };
-            struct entry entry = { .id = 1, .state = rows[i].state, .first_seen = NOW };
+            struct entry entry = { .id = 1, .state = rows[i].state, .first_seen = NOW, .has_digest = true };
             struct listing l = { 0 };
             struct plan_sums sums;
 
@@ -143,6 +143,30 @@ static void test_states(void **state)
             plan_known(&rules, &l.v[1], &entry);
             plan_finish(&rules, &l, &sums);
             assert_int_equal(l.v[1].action, all ? rows[i].all : rows[i].none);
+            listing_free(&l);
+        }
+}
+
+/* What was deleted and is back stays when the rule has changed; what a filter wanted gone goes. */
+static void test_back_again(void **state)
+{
+    static const enum entry_state states[] = { ENTRY_DELE_SENT, ENTRY_GONE };
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++)
+        for (int filtered = 0; filtered < 2; filtered++) {
+            struct plan_rules rules = { .keep = { .kind = KEEP_DAYS, .days = 14 }, .now = NOW };
+            struct entry entry = stored(NOW - DAY);
+            struct listing l = { 0 };
+            struct plan_sums sums;
+
+            entry.state = states[i];
+            entry.has_digest = !filtered;
+            list(&l, 1);
+            plan_known(&rules, &l.v[1], &entry);
+            plan_finish(&rules, &l, &sums);
+            assert_int_equal(l.v[1].action, filtered ? ACT_DELETE : ACT_NONE);
+            assert_int_equal(sums.remove_now, filtered);
             listing_free(&l);
         }
 }
@@ -223,7 +247,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numbers_of_strangers), cmocka_unit_test(test_equal_uids),
         cmocka_unit_test(test_keep),                 cmocka_unit_test(test_states),
-        cmocka_unit_test(test_another_size),         cmocka_unit_test(test_ambiguous_is_not_deleted_by_name),
+        cmocka_unit_test(test_back_again),           cmocka_unit_test(test_another_size),         cmocka_unit_test(test_ambiguous_is_not_deleted_by_name),
         cmocka_unit_test(test_too_large),            cmocka_unit_test(test_renumbered),
     };
 

@@ -11,7 +11,7 @@
 static const char example[] =
     "account \"work\" {\n"
     "  server = \"pop.example.org\"  user = \"me@example.org\"\n"
-    "  deliver = \"maildir:~/Mail/work\"\n"
+    "  deliver = \"maildir:~/Mail/in\"\n"
     "  keep = \"14d\"  folder = \"in.{account}\"\n"
     "}\n"
     "defaults { password_file = secret  window = 1M  connect-timeout = 10s  retries = 7 }\n"
@@ -42,7 +42,7 @@ static void good(void **state)
     assert_int_equal(a->window, 1024 * 1024);
     snprintf(path, sizeof path, "%s/secret", (const char *)*state);
     assert_string_equal(a->password_file, path);
-    snprintf(path, sizeof path, "%s/Mail/work/.in.work", (const char *)*state);
+    snprintf(path, sizeof path, "%s/Mail/in/.in.work", (const char *)*state);
     assert_string_equal(a->sink_target, path);
     a = settings_find(t.settings, "home");
     assert_string_equal(a->host, "::1");

@@ -211,6 +211,7 @@ static void what_answers_mean(void **state)
         { "TT",  { "220 hi\r\n", "500 what\r\n" }                                            },
         { "TT",  { HELLO, "334 \r\n" }                                                       },
         { "TT",  { HELLO, "250 a\r\n", "250 b\r\n", "250 not 354\r\n" }                      },
+        { "TT",  { HELLO, "250 a\r\n", "250 b\r\n", "334 \r\n", "250 no\r\n" }               },
         { "TT",  { HELLO, "250 a\r\n", "250 b\r\n", "354 c\r\n" }                            }, /* closes */
         { "TT",  { HELLO, "250 a\r\n", "250 b\r\n", "354 c\r\n", "\r\n" }                    },
         { "TT",  { HELLO, "250 a\r\n", "250 b\r\n", "354 c\r\n", "25\r\n" }                  },
