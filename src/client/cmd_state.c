@@ -6,12 +6,14 @@
 
 #include "base/text.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { CELL = 70 };
+/* A unique-id is shown whole: "state forget" takes it. The longest has 70 octets (RFC 1939), our own 71. */
+enum { CELL = 70, UID_CELL = 80, LIST_FLUSH = 65536, LIST_ROOM = 2 * LIST_FLUSH };
 
 static bool account_journal(struct cli *cli, bool read_only, const struct account **a, struct journal **j,
                             int *code)
@@ -42,8 +44,10 @@ int cmd_state_export(struct cli *cli)
 
     if (!account_journal(cli, true, &a, &j, &code))
         return code;
-    if (!export_journal(j, a->name, STDOUT_FILENO, &e))
+    if (!export_journal(j, a->name, STDOUT_FILENO, &e)) {
         code = cli_fail_err(&e);
+        code = code == EX_TEMPFAIL ? EX_IOERR : code;
+    }
     journal_close(&j);
     return code;
 }
@@ -62,6 +66,8 @@ int cmd_state_import(struct cli *cli)
         return cli_fail(EX_USAGE,
                         "unknown format \"%.40s\"; choose fetchmail, getmail, mpop, thunderbird or restante",
                         format);
+    if (access(file, R_OK) != 0) /* no journal is begun for nothing */
+        return cli_fail(EX_NOINPUT, "%s: %s", file, strerror(errno));
     if (!account_journal(cli, false, &a, &j, &code))
         return code;
     if (!args_get(&cli->args, "all-accounts")) {
@@ -85,6 +91,14 @@ struct list {
     struct buf *out; /* JSON */
     bool ok;
 };
+
+static bool list_flush(struct buf *out)
+{
+    bool ok = fwrite(out->p, 1, out->n, stdout) == out->n;
+
+    out->n = 0;
+    return ok;
+}
 
 static void add_number(struct grid *t, uint64_t n)
 {
@@ -117,13 +131,13 @@ static bool list_one(void *ctx, const struct entry *entry)
     struct tm tm;
 
     if (l->out)
-        return l->ok = list_json(l->out, entry);
+        return l->ok = list_json(l->out, entry) && (l->out->n < LIST_FLUSH || list_flush(l->out));
     if (at && localtime_r(&at, &tm))
         strftime(day, sizeof day, "%Y-%m-%d %H:%M", &tm);
     grid_add(&l->table, span_str(entry_state_name(entry->state)), CELL);
     add_number(&l->table, entry->octets ? entry->octets : entry->size);
     grid_add(&l->table, span_str(day), CELL);
-    grid_add(&l->table, entry->uid, CELL);
+    grid_add(&l->table, entry->uid, UID_CELL);
     grid_add(&l->table, span_str(entry->why[0] ? entry->why : entry->name), CELL);
     return true;
 }
@@ -131,7 +145,7 @@ static bool list_one(void *ctx, const struct entry *entry)
 int cmd_state_show(struct cli *cli)
 {
     static const char *const heads[] = { "STATE", ">OCTETS", "SINCE", "UID", "FILE OR REASON", NULL };
-    struct buf out = BUF(CLI_OUTPUT_MAX);
+    struct buf out = BUF(cli->json ? LIST_ROOM : CLI_OUTPUT_MAX);
     struct list l = {
         {heads, NULL, 0},
         cli->json ? &out : NULL, true
@@ -146,10 +160,12 @@ int cmd_state_show(struct cli *cli)
         return code;
     ok = journal_each(j, ~0u, list_one, &l, &e);
     journal_close(&j);
-    if (ok)
-        code = cli_print(&out, l.ok && (cli->json || grid_put(&l.table, &out)));
-    else
+    if (!ok)
         code = cli_fail_err(&e);
+    else if (!l.ok)
+        code = cli_fail(EX_IOERR, "standard output cannot be written");
+    else
+        code = cli_print(&out, cli->json || grid_put(&l.table, &out));
     buf_free(&out);
     grid_free(&l.table);
     return code;

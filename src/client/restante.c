@@ -89,13 +89,13 @@ const struct cli_command cli_commands[] = {
       "show what a server can do, and its certificate",
       "An account logs in; a host is only greeted." },
     { "mark-seen", "", "ACCOUNT...", 1, ARGS_WORDS, seen_options, cmd_mark_seen,
-      "take all that is there now for known; fetch nothing", NULL },
+      "take what is there now for known; fetch nothing", NULL },
     { "state", "show", "ACCOUNT", 1, 1, json_options, cmd_state_show, "list what is known about messages", NULL },
     { "state", "export", "ACCOUNT", 1, 1, plain_options, cmd_state_export, "print the journal as text", NULL },
     { "state", "import", "ACCOUNT FILE", 2, 2, import_options, cmd_state_import,
       "take over what another program fetched",
       "FILE is .fetchids, an oldmail-... file, a uidls file, popstate.dat, or text of \"state export\"." },
-    { "state", "forget", "ACCOUNT UID", 2, ARGS_WORDS, plain_options, cmd_state_forget,
+    { "state", "forget", "ACCOUNT UID...", 2, ARGS_WORDS, plain_options, cmd_state_forget,
       "forget messages: they are fetched again", NULL },
     { "state", "salvage", "ACCOUNT", 1, 1, plain_options, cmd_state_salvage,
       "save what can be read of a damaged journal", NULL },
@@ -118,7 +118,7 @@ static int help_top(const struct cli *cli)
         char left[64];
 
         snprintf(left, sizeof left, "%s%s%s %s", c->group, *c->name ? " " : "", c->name, c->words);
-        ok = buf_printf(&out, "  %-26s %s\n", left, c->sentence);
+        ok = buf_printf(&out, "  %-28s %s\n", left, c->sentence);
     }
     ok = ok && buf_printf(&out,
                           "\n\"restante help COMMAND\" tells more. Manual: restante(1), restante-config(5).\n"

@@ -62,9 +62,9 @@ void sink_close(struct sink **s);
 /* Parses "maildir:PATH", "mbox:PATH", "lmtp:HOST:PORT", "lmtp:/SOCKET", "command:LINE" ("~/" is expanded). */
 bool sink_parse(const char *text, const char *home, enum sink_kind *kind, struct buf *target, struct err *e);
 
-/* Final name for an entry: "SECONDS.R<8 hex of SHA-256(account)><16 hex of SHA-256(account, uid, nth, first_seen,
- * random, now)>.restante"; SECONDS is first_seen, or now when that is 0. Nothing in it is server text; the account's
- * 8 digits tell leftovers of our own account from those of others in one Maildir. */
+/* Final name for an entry: "SECONDS.M<microseconds>R<8 hex of SHA-256(account)><16 hex of SHA-256(account, uid, nth,
+ * first_seen, random, now)>.restante". The time is now, so that names sort as the server listed. Nothing in it is server
+ * text; the account's 8 digits tell leftovers of our own account from those of others in one Maildir. */
 void sink_name(char name[JOURNAL_NAME], const char *account, const struct entry *entry, uint64_t random);
 
 bool sink_spool(struct sink *s, struct sink_item *item, struct err *e);

@@ -108,6 +108,6 @@ void sink_name(char name[JOURNAL_NAME], const char *account, const struct entry 
     digest_parts(parts, sizeof parts / sizeof *parts, digest);
     hex_put((uint8_t *)hex, span_of(tag, 4));
     hex_put((uint8_t *)hex + 8, span_of(digest, 8));
-    snprintf(name, JOURNAL_NAME, "%lld.R%s.restante",
-             (long long)(entry->first_seen > 0 ? entry->first_seen : now / 1000000000), hex);
+    snprintf(name, JOURNAL_NAME, "%lld.M%06uR%s.restante", (long long)(now / 1000000000),
+             (unsigned)(now % 1000000000 / 1000), hex);
 }

@@ -66,16 +66,20 @@ bool spool_open(struct sink *s, struct err *e)
     return true;
 }
 
-/* "DIGITS.R<tag><16 hex>.restante" */
+enum { MICROSECONDS = 1 + 6 }; /* "M" and digits */
+
+/* "DIGITS.M<6 digits>R<tag><16 hex>.restante" */
 bool spool_is_ours(const struct sink *s, struct span name)
 {
     struct span when = span_until(&name, '.'), mark = span_until(&name, '.');
 
-    if (!when.n || mark.n != 1 + SINK_TAG + 16 || mark.p[0] != 'R' || !span_is(name, "restante"))
+    if (!when.n || mark.n != MICROSECONDS + 1 + SINK_TAG + 16 || mark.p[0] != 'M' || !span_is(name, "restante") ||
+        mark.p[MICROSECONDS] != 'R')
         return false;
     for (size_t i = 0; i < when.n; i++)
         if (!ascii_digit(when.p[i]))
             return false;
+    span_take(&mark, MICROSECONDS);
     for (size_t i = 1; i < mark.n; i++)
         if (!ascii_digit(mark.p[i]) && (mark.p[i] < 'a' || mark.p[i] > 'f'))
             return false;

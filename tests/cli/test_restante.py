@@ -5,6 +5,8 @@ Proves: R2384-04, XCL-10
 
 import json
 import os
+import pty
+import select
 import stat
 import subprocess
 
@@ -232,6 +234,70 @@ def test_state_dir_and_environment(client):
     assert (client.home / "x/restante/work.journal").exists()
 
 
+def test_many_accounts_at_once(client):
+    names = [f"a{i}" for i in range(40)]
+    client.write("".join(f'account "{n}" {{ server = h user = {n} deliver = "maildir:/x" }}\n' for n in names))
+    rows = [json.loads(line)["account"] for line in client.ok("status", "--json", *names).splitlines()]
+    assert rows == names
+    assert "more than 1024 arguments" in client.fails(EX_USAGE, "status", *["a1"] * 1025)
+
+
+def test_long_unique_ids_are_shown_whole(client):
+    client.write(GOOD)
+    uid = "sha256:" + "0123456789abcdef" * 4
+    ids = client.home / "fetchids"
+    ids.write_text(f"me@pop.example.org {uid}\n")
+    client.ok("state", "import", "work", str(ids))
+    assert uid in client.ok("state", "show", "work").split()
+    client.ok("state", "forget", "work", uid)
+
+
+def test_import_of_a_missing_file_begins_no_journal(client):
+    client.write(GOOD)
+    assert "No such file" in client.fails(EX_NOINPUT, "state", "import", "work", str(client.home / "none"))
+    assert not (client.home / ".local").exists()
+
+
+def on_terminal(client, *words, keys):
+    """Exit code and all that a terminal shows; keys are typed when a prompt has stood there for a while."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execve(tool(), [tool(), *words], {"HOME": str(client.home), "PATH": os.environ["PATH"], "TERM": "xterm"})
+    shown, typed = b"", False
+    while True:
+        if b"Password of" in shown and not typed:
+            typed = not select.select([fd], [], [], 0.5)[0] or len(shown) > 1000
+            if typed:
+                os.write(fd, keys)
+        try:
+            part = os.read(fd, 4096)
+        except OSError:
+            break
+        if not part:
+            break
+        shown += part
+    os.close(fd)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode()
+
+
+ASKING = 'account "a" { server = "pops://joe@127.0.0.1:1" deliver = "mbox:~/a" retries = 0 connect-timeout = 1s }\n'
+
+
+def test_prompt_is_not_painted_over(client):
+    client.write(ASKING)
+    code, shown = on_terminal(client, "fetch", keys=b"hunter2\n")
+    assert code == 69, shown
+    prompt, rest = shown.split("\n", 1)
+    assert prompt.strip() == "Password of joe at 127.0.0.1:" and "hunter2" not in shown
+    assert "failed" in rest
+
+
+def test_cancelled_prompt_ends_the_run(client):
+    client.write(ASKING)
+    code, shown = on_terminal(client, "fetch", keys=b"\x03")
+    assert code == 77 and "cancelled" in shown and "failed" not in shown
+
+
 def test_verify_without_mail(client):
     client.write(GOOD)
     done = client.run("verify", "work")
@@ -243,3 +309,14 @@ def test_full_disk(client):
         done = subprocess.run([tool(), "config", "example"], stdout=full, stderr=subprocess.PIPE,
                               env={"HOME": str(client.home)})
     assert done.returncode == 74 and b"standard output" in done.stderr
+
+
+def test_full_disk_behind_an_export(client):
+    client.write(GOOD)
+    ids = client.home / "fetchids"
+    ids.write_text("me@pop.example.org u1\n")
+    client.ok("state", "import", "work", str(ids))
+    for words in (["state", "export", "work"], ["state", "show", "work"], ["state", "show", "--json", "work"]):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([tool(), *words], stdout=full, stderr=subprocess.PIPE, env={"HOME": str(client.home)})
+        assert done.returncode == 74 and done.stderr, done

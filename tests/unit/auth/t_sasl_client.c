@@ -364,6 +364,12 @@ static void cannot_start(void **state)
     conf.password = LIT("a\0b");
     assert_false(begin(&t, &conf, "PLAIN"));
     end(&t);
+    conf.password = LIT("\xf0\x9f\x99\x82"); /* not in Unicode 3.2: SCRAM gives way to another mechanism at once */
+    assert_false(begin(&t, &conf, "SCRAM-SHA-256"));
+    expect_why(&t, "password");
+    end(&t);
+    assert_true(begin(&t, &conf, "PLAIN"));
+    end(&t);
     assert_true(begin(&t, &conf, "OAUTHBEARER"));
     assert_true(sasl_client_start(t.c, LIT("XOAUTH2"), &t.line, &t.has_initial)); /* another try on the same object */
     end(&t);
@@ -388,6 +394,14 @@ static void oauth_forms(void **state)
     expect_span(buf_span(&t.line), "user=user@example.com\001"
                                    "auth=Bearer vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==\001\001");
     end(&t);
+    conf.authzid = "shared@example.com"; /* R7628-02: the identity acted for, not the owner of the token */
+    assert_true(begin(&t, &conf, "OAUTHBEARER"));
+    assert_true(memcmp(t.line.p, "n,a=shared@example.com,\001", 24) == 0);
+    end(&t);
+    conf.authzid = "a\001b";
+    assert_false(begin(&t, &conf, "OAUTHBEARER"));
+    end(&t);
+    conf.authzid = "";
     conf.user = "a,b=c";
     assert_true(begin(&t, &conf, "OAUTHBEARER"));
     assert_true(memcmp(t.line.p, "n,a=a=2Cb=3Dc,\001", 15) == 0);

@@ -2,9 +2,12 @@
 #include "client/job.h"
 #include "client/link.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 static void test_round_trip(void **state)
@@ -110,10 +113,70 @@ static void test_job(void **state)
     buf_free(&text);
 }
 
+static unsigned open_descriptors(void)
+{
+    unsigned n = 0;
+
+    for (int fd = 0; fd < 256; fd++)
+        n += fcntl(fd, F_GETFD) >= 0;
+    return n;
+}
+
+/* A message may bring one descriptor; whoever sends two leaves none of them with us. */
+static void test_descriptors(void **state)
+{
+    static uint8_t packet[LINK_PACKET];
+    union {
+        struct cmsghdr align;
+        char room[CMSG_SPACE(2 * sizeof(int))];
+    } control = { .room = { 0 } };
+    struct iovec iov = { packet, 0 };
+    struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+    int pair[2], two[2] = { 0, 1 };
+    struct link_msg m;
+    struct err e;
+    unsigned before;
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+    before = open_descriptors();
+    link_init(&m, LINK_READY);
+    iov.iov_len = link_encode(&m, packet, sizeof packet);
+    *CMSG_FIRSTHDR(&mh) = (struct cmsghdr){ CMSG_LEN(sizeof two), SOL_SOCKET, SCM_RIGHTS };
+    memcpy(CMSG_DATA(CMSG_FIRSTHDR(&mh)), two, sizeof two);
+    assert_true(sendmsg(pair[0], &mh, 0) > 0);
+    assert_int_equal(link_recv(pair[1], packet, false, &m, &e), -1);
+    assert_int_equal(open_descriptors(), before);
+    close(pair[0]);
+    close(pair[1]);
+}
+
+/* Who ends with packets unread takes nothing with it that was sent before. */
+static void test_last_words(void **state)
+{
+    static uint8_t packet[LINK_PACKET];
+    struct link_msg m;
+    struct err e;
+    int pair[2];
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+    link_init(&m, LINK_ENDED);
+    assert_true(link_send(pair[0], &m, &e));
+    link_init(&m, LINK_QUIT);
+    assert_true(link_send(pair[1], &m, &e));
+    close(pair[0]);
+    assert_int_equal(link_recv(pair[1], packet, false, &m, &e), 1);
+    assert_int_equal(m.type, LINK_ENDED);
+    assert_int_equal(link_recv(pair[1], packet, false, &m, &e), -1);
+    close(pair[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_round_trip), cmocka_unit_test(test_malformed),
-                                        cmocka_unit_test(test_rows), cmocka_unit_test(test_job) };
+                                        cmocka_unit_test(test_rows), cmocka_unit_test(test_job),
+                                        cmocka_unit_test(test_descriptors), cmocka_unit_test(test_last_words) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -255,6 +255,54 @@ static void goodbye(void **state)
     bench_end(&b);
 }
 
+/* A server that renews its keys without end keeps nobody inside of one call: deadlines go on. */
+static void one_record_at_a_time(void **state)
+{
+    struct server s = { &host, TLS1_3_VERSION, TLS1_3_VERSION, NULL, false, false, NULL };
+    struct tls_client_conf conf = trusting("a.example");
+    struct err e = { FAULT_NONE, "" };
+    struct bench b;
+    enum tls_io io;
+    unsigned calls = 0;
+    char room[10];
+    size_t n = 0;
+
+    (void)state;
+    bench_begin(&b, &s, &conf);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(SSL_key_update(b.server, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+        assert_int_equal(SSL_do_handshake(b.server), 1);
+    }
+    assert_int_equal(SSL_write(b.server, "+OK", 3), 3);
+    while ((io = tls_client_read(b.client, room, sizeof room, &n, &e)) == TLS_IO_WANT_READ)
+        calls++;
+    assert_int_equal(io, TLS_IO_DONE);
+    assert_true(n == 3 && calls >= 5);
+    bench_end(&b);
+}
+
+/* What the server said before it went is read, although nothing can be written any more. */
+static void words_before_the_end(void **state)
+{
+    struct server s = { &host, 0, 0, NULL, false, false, NULL };
+    struct tls_client_conf conf = trusting("a.example");
+    struct err e = { FAULT_NONE, "" };
+    struct bench b;
+    char room[10];
+    size_t n = 0;
+
+    (void)state;
+    bench_begin(&b, &s, &conf);
+    assert_int_equal(SSL_write(b.server, "-ERR", 4), 4);
+    close(b.fds[0]);
+    b.fds[0] = -1;
+    assert_int_equal(tls_client_write(b.client, span_str("NOOP\r\n"), &n, &e), TLS_IO_CUT);
+    assert_int_equal(tls_client_read(b.client, room, sizeof room, &n, &e), TLS_IO_DONE);
+    assert_true(n == 4 && memcmp(room, "-ERR", 4) == 0);
+    assert_int_equal(tls_client_read(b.client, room, sizeof room, &n, &e), TLS_IO_CUT);
+    bench_end(&b);
+}
+
 static void plain_server(void **state)
 {
     struct tls_client_conf conf = trusting("a.example");
@@ -348,7 +396,7 @@ int main(void)
         cmocka_unit_test(server_names), cmocka_unit_test(no_early_data),  cmocka_unit_test(no_renegotiation),
         cmocka_unit_test(own_certificate), cmocka_unit_test(endings),     cmocka_unit_test(goodbye),
         cmocka_unit_test(plain_server), cmocka_unit_test(bindings),       cmocka_unit_test(bindings_without_ems),
-        cmocka_unit_test(facts),
+        cmocka_unit_test(facts),      cmocka_unit_test(one_record_at_a_time), cmocka_unit_test(words_before_the_end),
     };
 
     return cmocka_run_group_tests(tests, make_world, end_world);

@@ -111,6 +111,25 @@ static void test_clear(void **state)
     play(CAPA("S: SASL PLAIN\n", " PLAIN") "E: FAILED no way to log in\n");
 }
 
+/* R8314-C-04: TLS with somebody, but nobody knows with whom. */
+static void test_unverified(void **state)
+{
+    (void)state;
+    conf.unverified = true;
+    play(CAPA("", "") "E: FAILED no way to log in\n");
+    conf.auth = DIALOG_AUTH_AUTO;
+    conf.mechs = ALL;
+    play(CAPA("S: SASL PLAIN LOGIN\n", " PLAIN LOGIN") "E: FAILED no way to log in\n");
+    play(CAPA("S: SASL PLAIN SCRAM-SHA-1\n", " SCRAM-SHA-1 PLAIN") "C: AUTH SCRAM-SHA-1 SSBTQ1JBTS1TSEEtMQ==\n");
+    conf.plaintext_auth = true;
+    play(CAPA("S: SASL PLAIN\n", " PLAIN") "C: AUTH PLAIN SSBQTEFJTg==\nS: +OK\n" IN("PLAIN"));
+    conf.auth = DIALOG_AUTH_SASL;
+    conf.sasl_name = "OAUTHBEARER";
+    play(CAPA("S: SASL OAUTHBEARER\n", " oauthbearer") "E: FAILED no way to log in\n");
+    conf.auth = DIALOG_AUTH_USER;
+    play(CAPA("", "") "C: USER bob\nS: +OK\nC: PASS secret\nS: +OK\n" IN("USER"));
+}
+
 #define TIMESTAMP(t) "S: +OK hi " t "\nE: GREETING hi " t "\nC: CAPA\nS: +OK\nS: .\nE: CAPA\n"
 
 static void test_apop(void **state)
@@ -321,7 +340,7 @@ int main(void)
         cmocka_unit_test_setup(test_clear, set_up),          cmocka_unit_test_setup(test_apop, set_up),
         cmocka_unit_test_setup(test_apop_stls, set_up),      cmocka_unit_test_setup(test_auto, set_up),
         cmocka_unit_test_setup(test_lines, set_up),          cmocka_unit_test_setup(test_rounds, set_up),
-        cmocka_unit_test_setup(test_initial_length, set_up),
+        cmocka_unit_test_setup(test_initial_length, set_up), cmocka_unit_test_setup(test_unverified, set_up),
     };
 
     return cmocka_run_group_tests_name("dialog_login", tests, NULL, NULL);
