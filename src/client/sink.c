@@ -58,7 +58,7 @@ static void set_tag(struct sink *s)
     char name[JOURNAL_NAME];
 
     sink_name(name, s->conf.account, &nobody, 0);
-    memcpy(s->tag, name + sizeof "1.R" - 1, SINK_TAG);
+    memcpy(s->tag, strchr(name, 'R') + 1, SINK_TAG);
 }
 
 bool sink_open(const struct sink_conf *conf, sink_note *note, void *ctx, struct sink **out, struct err *e)
