@@ -1,4 +1,6 @@
-/* notify.c - one datagram to the service manager: see notify.h. Does not know: what the daemon does. */
+/* notify.c - one datagram to the service manager: see notify.h. A manager that does not read must not stop the daemon.
+ * Does not know: what the daemon does.
+ */
 #include "client/notify.h"
 
 #include "base/num.h"
@@ -25,7 +27,7 @@ void notify_say(const char *state)
     fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return;
-    (void)!sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&to,
+    (void)!sendto(fd, state, strlen(state), MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&to,
                   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n));
     close(fd);
 }
