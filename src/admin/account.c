@@ -106,7 +106,7 @@ static int find_maildrop(struct account *a)
     return code;
 }
 
-int account_open(const struct ctl *ctl, const char *name, struct account *account)
+int account_open(const struct cli *ctl, const char *name, struct account *account)
 {
     int code;
 

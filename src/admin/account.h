@@ -14,7 +14,7 @@ struct account {
 };
 
 /* Finds the user. Returns EX_OK, or an exit code after a message; close in either case. */
-int account_open(const struct ctl *ctl, const char *name, struct account *account);
+int account_open(const struct cli *ctl, const char *name, struct account *account);
 
 /* Gives up root for the owner of the maildrop, for good; does nothing when we are that owner. */
 int account_become(const struct account *account);

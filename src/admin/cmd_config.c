@@ -83,7 +83,7 @@ static bool show_json(struct conf *conf, struct buf *out)
            buf_put_str(out, "}\n");
 }
 
-int cmd_config_check(struct ctl *ctl)
+int cmd_config_check(struct cli *ctl)
 {
     const char *path = ctl->args.nwords ? ctl->args.words[0] : ctl->conf_path;
     struct buf report = BUF(OUTPUT_MAX);
@@ -99,7 +99,7 @@ int cmd_config_check(struct ctl *ctl)
     return ok ? EX_OK : EX_CONFIG;
 }
 
-int cmd_config_show(struct ctl *ctl)
+int cmd_config_show(struct cli *ctl)
 {
     struct buf out = BUF(OUTPUT_MAX);
     struct conf *conf = NULL;
@@ -117,7 +117,7 @@ int cmd_config_show(struct ctl *ctl)
     return ctl_print(&out, ok);
 }
 
-int cmd_config_describe(struct ctl *ctl)
+int cmd_config_describe(struct cli *ctl)
 {
     struct buf out = BUF(OUTPUT_MAX);
     bool ok = args_get(&ctl->args, "sample") ? conf_sample(&out)

@@ -20,7 +20,7 @@ static bool is_one_line(const char *text)
 }
 
 /* "Return-Path: <sender>" with the brackets whether they were given or not; "" and "<>" are the null sender. */
-static int put_prefix(const struct ctl *ctl, const struct account *a, struct buf *prefix)
+static int put_prefix(const struct cli *ctl, const struct account *a, struct buf *prefix)
 {
     const char *sender = args_get(&ctl->args, "from");
     bool ok = true;
@@ -50,7 +50,7 @@ static int failed(const struct account *a, const struct err *e)
     return ctl_fail(code, "%s: %s", a->entry->name, e->text);
 }
 
-static int deliver(const struct ctl *ctl, struct account *a)
+static int deliver(const struct cli *ctl, struct account *a)
 {
     struct deliver_result result;
     struct buf prefix = BUF(PREFIX_MAX);
@@ -81,7 +81,7 @@ static void survive_file_limit(void)
     sigaction(SIGXFSZ, &ignore, NULL);
 }
 
-int cmd_deliver(struct ctl *ctl)
+int cmd_deliver(struct cli *ctl)
 {
     struct account account;
     int code;

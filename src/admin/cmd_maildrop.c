@@ -91,7 +91,7 @@ static void put_cells(struct grid *t, uint32_t i, struct span uid, uint64_t octe
     grid_add(t, uid, 70);
 }
 
-static int list(const struct ctl *ctl, struct view *v)
+static int list(const struct cli *ctl, struct view *v)
 {
     static const char *const heads[] = { ">N", ">OCTETS", "DATE", "FROM", "SUBJECT", "UIDL", NULL };
     struct grid t = { .heads = heads };
@@ -179,7 +179,7 @@ static int copy(int fd, bool crlf)
     return code;
 }
 
-int cmd_maildrop_list(struct ctl *ctl)
+int cmd_maildrop_list(struct cli *ctl)
 {
     struct view v;
     int code = view_open(ctl, ctl->args.words[0], &v);
@@ -190,7 +190,7 @@ int cmd_maildrop_list(struct ctl *ctl)
     return code;
 }
 
-int cmd_maildrop_show(struct ctl *ctl)
+int cmd_maildrop_show(struct cli *ctl)
 {
     const char *which = ctl->args.words[1];
     struct view v;

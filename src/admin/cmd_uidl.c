@@ -204,7 +204,7 @@ static int append(const char *path, const struct import *im)
     return ok ? EX_OK : ctl_fail_err(&e);
 }
 
-int cmd_uidl_import(struct ctl *ctl)
+int cmd_uidl_import(struct cli *ctl)
 {
     struct import im = { .path = ctl->args.words[1], .text = BUF(FILE_MAX_OCTETS) };
     struct view view = { 0 };

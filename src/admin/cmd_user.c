@@ -16,7 +16,7 @@
 enum { OUTPUT_MAX = 256 * 1024 * 1024, STORED_MAX = 2048, NAME_OCTETS = 255 };
 
 /* The name in the form that logins are compared in; NULL and a message when it can be no name. */
-static char *take_name(const struct ctl *ctl)
+static char *take_name(const struct cli *ctl)
 {
     const char *given = ctl->args.words[0];
     struct buf name = BUF(NAME_OCTETS);
@@ -31,7 +31,7 @@ static char *take_name(const struct ctl *ctl)
     return text;
 }
 
-static bool get_secret(const struct ctl *ctl, const char *name, struct buf *secret, struct err *e)
+static bool get_secret(const struct cli *ctl, const char *name, struct buf *secret, struct err *e)
 {
     char prompt[400];
 
@@ -74,7 +74,7 @@ static enum password_scheme usual_scheme(const struct conf *conf)
     return scheme == PASSWORD_PLAIN || scheme == PASSWORD_UNKNOWN ? PASSWORD_SCRAM_SHA_256 : scheme;
 }
 
-static bool hash(const struct ctl *ctl, const struct conf *conf, struct span secret, struct stored *out,
+static bool hash(const struct cli *ctl, const struct conf *conf, struct span secret, struct stored *out,
                  struct err *e)
 {
     const char *wanted = args_get(&ctl->args, "scheme");
@@ -100,7 +100,7 @@ static bool hash(const struct ctl *ctl, const struct conf *conf, struct span sec
     return buf_put(&out->sha1, "", 1);
 }
 
-static bool take_number(const struct ctl *ctl, const char *option, uint32_t *out, struct err *e)
+static bool take_number(const struct cli *ctl, const char *option, uint32_t *out, struct err *e)
 {
     const char *text = args_get(&ctl->args, option);
     uint64_t v;
@@ -113,7 +113,7 @@ static bool take_number(const struct ctl *ctl, const char *option, uint32_t *out
     return true;
 }
 
-static bool take_fields(const struct ctl *ctl, struct users_entry *entry, struct err *e)
+static bool take_fields(const struct cli *ctl, struct users_entry *entry, struct err *e)
 {
     const char *paths[] = { entry->home, entry->mail };
 
@@ -138,7 +138,7 @@ static int edit_failed(enum users_change change, const char *name, const struct 
 }
 
 /* add and passwd: everything that needs a password. */
-static int set_password(struct ctl *ctl, const struct conf *conf, enum users_change change,
+static int set_password(struct cli *ctl, const struct conf *conf, enum users_change change,
                         struct users_entry *entry)
 {
     struct buf secret = BUF(SECRET_MAX);
@@ -162,7 +162,7 @@ static int set_password(struct ctl *ctl, const struct conf *conf, enum users_cha
     return code;
 }
 
-static int change_user(struct ctl *ctl, enum users_change change)
+static int change_user(struct cli *ctl, enum users_change change)
 {
     struct conf *conf = NULL;
     struct users_entry entry;
@@ -276,27 +276,27 @@ static bool is_yes(void)
     return fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
-int cmd_user_add(struct ctl *ctl)
+int cmd_user_add(struct cli *ctl)
 {
     return change_user(ctl, USERS_ADD);
 }
 
-int cmd_user_passwd(struct ctl *ctl)
+int cmd_user_passwd(struct cli *ctl)
 {
     return change_user(ctl, USERS_PASSWD);
 }
 
-int cmd_user_disable(struct ctl *ctl)
+int cmd_user_disable(struct cli *ctl)
 {
     return change_user(ctl, USERS_DISABLE);
 }
 
-int cmd_user_enable(struct ctl *ctl)
+int cmd_user_enable(struct cli *ctl)
 {
     return change_user(ctl, USERS_ENABLE);
 }
 
-int cmd_user_delete(struct ctl *ctl)
+int cmd_user_delete(struct cli *ctl)
 {
     if (!args_get(&ctl->args, "yes")) {
         if (!isatty(0))
@@ -308,7 +308,7 @@ int cmd_user_delete(struct ctl *ctl)
     return change_user(ctl, USERS_DELETE);
 }
 
-int cmd_user_list(struct ctl *ctl)
+int cmd_user_list(struct cli *ctl)
 {
     struct buf out = BUF(OUTPUT_MAX), report = BUF(1024 * 1024);
     struct users *users = NULL;

@@ -1,6 +1,7 @@
 /* ctl.c - what the commands of restantectl share: see ctl.h. */
 #include "admin/ctl.h"
 
+#include "base/sys.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -9,20 +10,6 @@
 #include <unistd.h>
 
 enum { REPORT_MAX = 1024 * 1024, LINE_MAX_OCTETS = 1024 };
-
-static bool write_all(int fd, struct span s)
-{
-    while (s.n) {
-        ssize_t n = write(fd, s.p, s.n);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        span_take(&s, (size_t)n);
-    }
-    return true;
-}
 
 int ctl_fail(int code, const char *fmt, ...)
 {
@@ -36,7 +23,7 @@ int ctl_fail(int code, const char *fmt, ...)
     if (buf_put_str(&line, "restantectl: ")) {
         text_put_clean(&line, span_str(text), sizeof text);
         if (buf_put_str(&line, "\n"))
-            (void)write_all(2, buf_span(&line));
+            (void)sys_write_all(2, buf_span(&line));
     }
     buf_free(&line);
     return code;
@@ -57,13 +44,13 @@ int ctl_fail_err(const struct err *e)
     return ctl_fail(ctl_code(e->fault), "%s", e->text);
 }
 
-int ctl_conf(const struct ctl *ctl, struct conf **conf)
+int ctl_conf(const struct cli *ctl, struct conf **conf)
 {
     struct buf report = BUF(REPORT_MAX);
     bool ok = conf_read(ctl->conf_path, conf, &report);
     bool readable = access(ctl->conf_path, R_OK) == 0;
 
-    (void)write_all(2, buf_span(&report));
+    (void)sys_write_all(2, buf_span(&report));
     buf_free(&report);
     if (ok)
         return EX_OK;
@@ -72,7 +59,7 @@ int ctl_conf(const struct ctl *ctl, struct conf **conf)
 
 int ctl_print(struct buf *out, bool ok)
 {
-    bool written = ok && write_all(1, buf_span(out));
+    bool written = ok && sys_write_all(1, buf_span(out));
     int code = errno;
 
     buf_free(out);

@@ -5,7 +5,8 @@
  */
 #include "admin/ctl.h"
 
-#include <fcntl.h>
+#include "base/sys.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -68,7 +69,7 @@ static const struct option_row top_options[] = {
     { 'V', "version", NULL, "print the version" }, CONFIG, END
 };
 
-static const struct command commands[] = {
+static const struct verb rows[] = {
     { "config", "check", "[FILE]", 0, 1, check_options, cmd_config_check,
       "find all faults of a configuration",
       "Looks at certificates, keys and system users too: run it as the server's user.\n"
@@ -104,134 +105,73 @@ static const struct command commands[] = {
 };
 /* clang-format on */
 
+static const struct verb_set commands = { "restantectl", rows, top_options };
+
 static int help_top(void)
 {
     struct buf out = BUF(65536);
-    bool ok = buf_put_str(&out, "Usage: restantectl [-c FILE] COMMAND …\n\n");
+    bool ok = buf_put_str(&out, "Usage: restantectl [-c FILE] COMMAND …\n\n") && verb_put_list(&commands, &out) &&
+              buf_put_str(&out, "\nOptions, before or behind the command:\n") && args_help(top_options, &out) &&
+              buf_put_str(&out, "\n\"restantectl COMMAND --help\" tells more. Configuration: " SYSCONFDIR
+                                "/restante/restante.conf\n");
 
-    for (const struct command *c = commands; c->group && ok; c++) {
-        char left[64];
-
-        snprintf(left, sizeof left, "%s%s%s %s", c->group, *c->name ? " " : "", c->name, c->words);
-        ok = buf_printf(&out, "  %-28s %s\n", left, c->sentence);
-    }
-    ok = ok && buf_put_str(&out, "\nOptions, before or behind the command:\n") && args_help(top_options, &out) &&
-         buf_put_str(&out, "\n\"restantectl COMMAND --help\" tells more. Configuration: " SYSCONFDIR
-                           "/restante/restante.conf\n");
     return ctl_print(&out, ok);
 }
 
-static int help_command(const struct command *c)
+static int help_command(const struct verb *c)
 {
     struct buf out = BUF(65536);
-    bool ok = buf_printf(&out, "Usage: restantectl %s%s%s %s [OPTION]…\n\n%c%s.\n\n", c->group,
-                         *c->name ? " " : "", c->name, c->words, ascii_upper((uint8_t)*c->sentence),
-                         c->sentence + 1) &&
-              args_help(c->options, &out) && (!c->more || buf_printf(&out, "\n%s\n", c->more));
 
-    return ctl_print(&out, ok);
-}
-
-/* The command that the words name; *used gets how many of them. */
-static const struct command *find_command(const struct args *args, int *used)
-{
-    for (const struct command *c = commands; c->group; c++) {
-        if (args->nwords < 1 || strcmp(args->words[0], c->group) != 0)
-            continue;
-        if (*c->name == '\0' || (args->nwords > 1 && strcmp(args->words[1], c->name) == 0)) {
-            *used = *c->name ? 2 : 1;
-            return c;
-        }
-    }
-    return NULL;
+    return ctl_print(&out, verb_put_help(&commands, c, &out));
 }
 
 static int unknown_command(const struct args *args)
 {
     struct buf names = BUF(400);
-    bool ok = true;
 
-    for (const struct command *c = commands; c->group && args->nwords && ok; c++)
-        if (strcmp(c->group, args->words[0]) == 0)
-            ok = buf_printf(&names, "%s%s", names.n ? ", " : "", c->name);
-    if (ok && names.n)
-        ctl_fail(EX_USAGE, "%s: choose %.*s; see --help", args->words[0], (int)names.n, (const char *)names.p);
-    else if (args->nwords)
-        ctl_fail(EX_USAGE, "unknown command \"%.60s\"; see --help", args->words[0]);
-    else
+    if (!args->nwords)
         ctl_fail(EX_USAGE, "no command; see --help");
+    else if (verb_put_names(&commands, args->words[0], &names) && names.n)
+        ctl_fail(EX_USAGE, "%s: choose %.*s; see --help", args->words[0], (int)names.n, (const char *)names.p);
+    else
+        ctl_fail(EX_USAGE, "unknown command \"%.60s\"; see --help", args->words[0]);
     buf_free(&names);
     return EX_USAGE;
 }
 
-/* Options of all commands, to find the command among them; it then parses its own. */
-static bool scan_words(char **argv, struct args *args, struct option_row *all, struct err *e)
-{
-    size_t n = 0;
-
-    for (const struct option_row *o = top_options; o->name; o++)
-        all[n++] = *o;
-    for (const struct command *c = commands; c->group; c++) {
-        for (const struct option_row *o = c->options; o->name; o++) {
-            bool known = false;
-
-            for (size_t i = 0; i < n; i++)
-                known = known || strcmp(all[i].name, o->name) == 0;
-            if (!known && n < ARGS_OPTIONS)
-                all[n++] = *o;
-        }
-    }
-    all[n] = (struct option_row){ 0, NULL, NULL, NULL };
-    return args_parse(args, all, argv, e);
-}
-
-static int run(struct ctl *ctl, char **argv)
+static int run(struct cli *ctl, char **argv)
 {
     struct option_row all[ARGS_OPTIONS + 1];
-    const struct command *c;
+    const struct verb *c;
     struct err e;
-    int used = 0;
 
-    if (!scan_words(argv, &ctl->args, all, &e))
+    if (!verb_scan(&commands, argv, &ctl->args, all, &e))
         return ctl_fail(EX_USAGE, "%s", e.text);
     if (args_get(&ctl->args, "version")) {
         printf("restantectl %s\n", RESTANTE_VERSION);
         return EX_OK;
     }
-    c = find_command(&ctl->args, &used);
+    c = verb_find(&commands, &ctl->args);
     if (args_get(&ctl->args, "help"))
         return c ? help_command(c) : help_top();
     if (!c)
         return unknown_command(&ctl->args);
-    if (!args_parse(&ctl->args, c->options, argv, &e))
+    if (!verb_take(&commands, c, argv, &ctl->args, &e))
         return ctl_fail(EX_USAGE, "%s", e.text);
-    ctl->args.nwords -= used;
-    memmove(ctl->args.words, ctl->args.words + used, (size_t)ctl->args.nwords * sizeof(char *));
-    if (ctl->args.nwords < c->min || ctl->args.nwords > c->max)
-        return ctl_fail(EX_USAGE, "usage: restantectl %s%s%s %s; see --help", c->group, *c->name ? " " : "",
-                        c->name, c->words);
     if (args_get(&ctl->args, "config"))
         ctl->conf_path = args_get(&ctl->args, "config");
     ctl->json = args_get(&ctl->args, "json") != NULL;
     return c->run(ctl);
 }
 
-/* A closed standard descriptor would become that of the next file opened. A closed input cannot be read. */
-static void fill_descriptors(void)
-{
-    for (int fd = 0; fd <= 2; fd++)
-        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_WRONLY : O_RDWR) != fd)
-            abort();
-}
-
 int main(int argc, char **argv)
 {
     const char *env = getenv("RESTANTE_CONF");
-    struct ctl ctl = { .conf_path = env && *env ? env : SYSCONFDIR "/restante/restante.conf" };
+    struct cli ctl = { .conf_path = env && *env ? env : SYSCONFDIR "/restante/restante.conf" };
     int code;
 
     (void)argc;
-    fill_descriptors();
+    sys_fill_descriptors();
     code = argv[0] ? run(&ctl, argv + 1) : EX_USAGE;
     if (fflush(stdout) != 0 && code == EX_OK)
         code = ctl_fail(EX_IOERR, "standard output cannot be written");

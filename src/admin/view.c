@@ -30,7 +30,7 @@ static bool find(struct view *v, struct span uid, uint32_t from, uint32_t end)
     return false;
 }
 
-int view_open(const struct ctl *ctl, const char *user, struct view *view)
+int view_open(const struct cli *ctl, const char *user, struct view *view)
 {
     static const struct store_policy policy = { .sessions = STORE_LOOK, .expire_days = UINT32_MAX };
     struct err e;

@@ -18,7 +18,7 @@ struct view {
 };
 
 /* Becomes the owner of the user's maildrop and looks at it. EX_OK, or an exit code after a message. */
-int view_open(const struct ctl *ctl, const char *user, struct view *view);
+int view_open(const struct cli *ctl, const char *user, struct view *view);
 
 /* A descriptor of the message with that UIDL. FAULT_GONE when it is gone. */
 bool view_fetch(struct view *view, struct span uid, int *fd, struct err *e);

@@ -27,7 +27,11 @@ static bool read_keys(int fd, struct buf *secret, struct err *e)
 {
     uint8_t c;
 
-    while (read_octet(fd, &c) == 1 && c != '\n' && c != '\r') {
+    for (;;) {
+        if (read_octet(fd, &c) != 1) /* what was typed so far is no answer */
+            return err_set(e, FAULT_BAD, "cancelled: the terminal is gone; nothing was changed");
+        if (c == '\n' || c == '\r')
+            return true;
         if (c == CTRL_C || c == CTRL_D)
             return err_set(e, FAULT_BAD, "cancelled; nothing was changed");
         if (c == BACKSPACE || c == DELETE) {
@@ -40,7 +44,6 @@ static bool read_keys(int fd, struct buf *secret, struct err *e)
             return err_set(e, FAULT_BAD, "the password is longer than %zu octets", secret->cap);
         }
     }
-    return true;
 }
 
 bool ask_secret(int in, int out, const char *prompt, struct buf *secret, struct err *e)

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -116,4 +117,11 @@ void sys_close(int *fd)
         sys->close(*fd); /* the descriptor is gone even after EINTR (Linux) */
     *fd = -1;
     errno = code;
+}
+
+void sys_fill_descriptors(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_WRONLY : O_RDWR) != fd)
+            abort();
 }

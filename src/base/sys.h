@@ -47,4 +47,8 @@ ssize_t sys_read_some(int fd, void *p, size_t n);
 /* Closes *fd unless it is -1 and sets it to -1; errno is kept. */
 void sys_close(int *fd);
 
+/* For the beginning of main: a closed standard descriptor would become that of the next file opened. What stands in for
+ * a closed input cannot be read. */
+void sys_fill_descriptors(void);
+
 #endif

@@ -7,7 +7,7 @@
 
 #include "base/err.h"
 
-/* landlocked: whether this kernel has Landlock and it holds; without it seccomp alone keeps files away. */
-bool cage_enter(bool *landlocked, struct err *e);
+/* On a kernel without Landlock seccomp alone keeps files away. */
+bool cage_enter(struct err *e);
 
 #endif

@@ -48,6 +48,17 @@ int cli_print(struct buf *out, bool ok)
     return code;
 }
 
+/* Journals and spool files stay where they are whatever becomes of the working directory. */
+static char *absolute(const char *dir)
+{
+    char *here = *dir == '/' ? NULL : realpath(".", NULL), *path = NULL;
+
+    if (!here || asprintf(&path, "%s/%s", here, dir) < 0)
+        path = mem_str(dir);
+    free(here);
+    return path;
+}
+
 int cli_settings(struct cli *cli, bool may_miss)
 {
     const char *dir = args_get(&cli->args, "state-dir");
@@ -63,9 +74,11 @@ int cli_settings(struct cli *cli, bool may_miss)
     buf_free(&report);
     if (!ok && none)
         return cli_fail(EX_CONFIG, "\"restante config example\" prints a configuration to begin with");
-    if (ok && dir) {
+    if (ok) {
+        char *path = absolute(dir ? dir : cli->settings->state_dir);
+
         free(cli->settings->state_dir);
-        cli->settings->state_dir = mem_str(dir);
+        cli->settings->state_dir = path;
     }
     return ok ? EX_OK : EX_CONFIG;
 }
@@ -77,7 +90,7 @@ static const char *near_of(const struct cli *cli, const char *name)
 
     for (uint32_t i = 0; i < cli->settings->naccount; i++)
         near_try(&near, cli->settings->account[i].name);
-    for (const struct cli_command *c = cli_commands; c->group; c++)
+    for (const struct verb *c = cli_commands; c->group; c++)
         near_try(&near, c->group);
     return near.best;
 }

@@ -6,7 +6,7 @@
 #ifndef RESTANTE_CLIENT_CLI_H
 #define RESTANTE_CLIENT_CLI_H
 
-#include "base/args.h"
+#include "base/verbs.h"
 #include "client/settings.h"
 #include "client/ui.h"
 
@@ -23,19 +23,7 @@ struct cli {
     int verbose;
 };
 
-struct cli_command {
-    const char *group, *name; /* name "" = the group is the command */
-    const char *words;        /* placeholders of its arguments */
-    int min, max;             /* how many */
-    const struct option_row *options;
-    int (*run)(struct cli *cli);
-    const char *sentence;
-    const char *more; /* further lines of its help, or NULL */
-};
-
-extern const struct cli_command cli_commands[]; /* up to a row without group */
-
-/* Options that hold for every command. */
+extern const struct verb cli_commands[]; /* up to a row without group; the first is the one without a name */
 
 int cmd_fetch(struct cli *cli);
 int cmd_check(struct cli *cli);

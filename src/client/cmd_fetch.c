@@ -11,32 +11,60 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { NAME_MOST = 64, PAIRS = 32, PROBE_MAX = 1024 * 1024, LINE_COLUMNS = 2000, SECRET_MAX = 64 * 1024 };
+enum {
+    NAME_MOST = 64,
+    NAME_PLAIN = NAME_MOST - 17, /* what a name keeps beside "-" and 16 digits */
+    PAIRS = 32,
+    PROBE_MAX = 1024 * 1024,
+    LINE_COLUMNS = 2000,
+    SECRET_MAX = 64 * 1024
+};
 
 /* Options that are settings of an account that a URL makes. */
 static const char *const pair_options[] = { "deliver",       "keep",  "user", "password-command",
                                             "password-file", "auth",  "tls",  "ca-file",
                                             "pin",           "verify" };
 
-/* A name for the journal of a URL's account: the same URL has the same one. */
+static bool may_stand_in_name(uint8_t c)
+{
+    return ascii_digit(c) || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z') || (c && strchr("._-", c));
+}
+
+/* FNV-1a: tells texts apart that look alike once they are cut to a name. */
+static uint64_t fold(const char *text)
+{
+    uint64_t sum = 0xcbf29ce484222325;
+
+    for (; *text; text++)
+        sum = (sum ^ (uint8_t)*text) * 0x100000001b3;
+    return sum;
+}
+
+/* A name for the journal of a URL's account: USER_HOST, with the port when it is neither 995 nor 110. The same mailbox
+ * has the same one, and no other has it: what a journal calls stored may be deleted on the server. */
 static void name_of_url(const char *url, const char *user, char name[NAME_MOST + 1])
 {
     struct pop_url parsed;
-    char text[600];
+    char text[600], port[8] = "";
+    bool exact;
     size_t n = 0;
 
     if (!pop_url_parse(url, &parsed, NULL))
         parsed = (struct pop_url){ .host = "url" };
-    snprintf(text, sizeof text, "%s_%s", parsed.has_user ? parsed.user : user ? user : "", parsed.host);
+    exact = !strchr(parsed.host, '_'); /* it stands between user and host */
+    if (parsed.has_port && parsed.port != 995 && parsed.port != 110)
+        snprintf(port, sizeof port, "_%u", parsed.port);
+    snprintf(text, sizeof text, "%s_%s%s", parsed.has_user ? parsed.user : user ? user : "", parsed.host, port);
     for (const char *c = text; *c && n < NAME_MOST; c++) {
-        bool good = ascii_digit((uint8_t)*c) ||
-                    (ascii_lower((uint8_t)*c) >= 'a' && ascii_lower((uint8_t)*c) <= 'z') ||
-                    (*c && strchr("._-", *c));
+        bool good = may_stand_in_name((uint8_t)*c) && (n || *c != '.');
 
-        name[n] = good && (n || *c != '.') ? *c : '_';
-        n++;
+        exact = exact && good;
+        name[n++] = good ? *c : '_';
     }
     name[n] = '\0';
+    if (!exact || strlen(text) > NAME_MOST)
+        snprintf(name + (n < NAME_PLAIN ? n : NAME_PLAIN), NAME_MOST + 1 - NAME_PLAIN, "-%016llx",
+                 (unsigned long long)fold(text));
 }
 
 /* Adds an account for a URL. forced: pairs of this command, before the options. */

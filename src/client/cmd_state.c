@@ -78,7 +78,7 @@ int cmd_state_import(struct cli *cli)
         printf("%s: %llu messages are known now, %llu were before\n", a->name, (unsigned long long)added,
                (unsigned long long)known);
     else
-        code = EX_DATAERR;
+        code = want.fault == FAULT_TEMP ? EX_IOERR : want.fault == FAULT_PERM ? EX_NOPERM : EX_DATAERR;
     if (report.n)
         (void)fwrite(report.p, 1, report.n, stderr);
     buf_free(&report);
@@ -171,45 +171,66 @@ int cmd_state_show(struct cli *cli)
     return code;
 }
 
-/* All occurrences of a unique-id. */
-static bool forget(struct journal *j, const char *uid, uint64_t *n, struct err *e)
-{
-    for (uint32_t nth = 0;; nth++) {
-        struct entry entry;
-        bool found;
+/* Entries with one of these unique-ids, whatever their occurrence. */
+struct wanted {
+    const char *const *uids;
+    bool *is_known;
+    int n;
+    int64_t *ids;
+    size_t found;
+};
 
-        if (!journal_find(j, span_str(uid), nth, &entry, &found, e))
-            return false;
-        if (!found)
-            return nth > 0 || err_set(e, FAULT_GONE,
-                                      "no message \"%.70s\" is known; \"restante state show\" lists them", uid);
-        if (!journal_drop(j, entry.id, e))
-            return false;
-        ++*n;
+static bool collect(void *ctx, const struct entry *entry)
+{
+    struct wanted *w = ctx;
+
+    for (int i = 0; i < w->n; i++) {
+        if (!span_is(entry->uid, w->uids[i]))
+            continue;
+        w->is_known[i] = true;
+        w->ids = mem_grow(w->ids, w->found + 1, sizeof *w->ids);
+        w->ids[w->found++] = entry->id;
+        break;
     }
+    return true;
+}
+
+/* All of them or, when one is not known, none. */
+static bool forget(struct journal *j, struct wanted *w, struct err *e)
+{
+    if (!journal_each(j, ~0u, collect, w, e))
+        return false;
+    for (int i = 0; i < w->n; i++)
+        if (!w->is_known[i])
+            return err_set(e, FAULT_GONE, "no message \"%.70s\" is known; \"restante state show\" lists them",
+                           w->uids[i]);
+    if (!journal_begin(j, e))
+        return false;
+    for (size_t i = 0; i < w->found; i++)
+        if (!journal_drop(j, w->ids[i], e))
+            return false;
+    return journal_commit(j, e);
 }
 
 int cmd_state_forget(struct cli *cli)
 {
+    struct wanted w = { .uids = cli->args.words + 1, .n = cli->args.nwords - 1 };
     const struct account *a;
     struct journal *j;
     struct err e;
-    uint64_t n = 0;
     int code;
-    bool ok;
 
     if (!account_journal(cli, false, &a, &j, &code))
         return code;
-    ok = journal_begin(j, &e);
-    for (int i = 1; i < cli->args.nwords && ok; i++)
-        ok = forget(j, cli->args.words[i], &n, &e);
-    ok = ok && journal_commit(j, &e);
-    if (ok) {
-        printf("%s: %llu forgotten\n", a->name, (unsigned long long)n);
+    w.is_known = mem_zero((size_t)w.n, sizeof *w.is_known);
+    if (forget(j, &w, &e)) {
+        printf("%s: %zu forgotten\n", a->name, w.found);
     } else {
         journal_rollback(j);
         code = cli_fail_err(&e);
     }
+    free(w.is_known);
+    free(w.ids);
     journal_close(&j);
     return code;
 }

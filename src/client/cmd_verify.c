@@ -2,7 +2,7 @@
  * Does not know: how a destination compares (sink.h).
  */
 #include "client/cli.h"
-#include "client/sink.h"
+#include "client/destination.h"
 
 #include "base/text.h"
 
@@ -41,26 +41,9 @@ static bool verify_one(void *ctx, const struct entry *entry)
 
 static bool open_sink(struct cli *cli, struct verify *v, struct err *e)
 {
-    const struct account *a = v->a;
-    char spool[4096];
-    struct sink_conf conf = {
-        .kind = a->sink,
-        .target = a->sink_target,
-        .spool_dir = spool,
-        .account = a->name,
-        .crlf = a->line_ends == 1,
-        .size_fields = a->size_fields,
-        .received_line = a->received_line,
-        .host = a->host,
-        .recipient = a->recipient,
-        .sender = a->sender,
-        .timeout_s = a->reply_s,
-        .max_octets = a->max_message,
-        .reserve_octets = a->disk_reserve,
-    };
+    struct destination d = { v->a, v->a->host, cli->settings->state_dir, NULL, NULL };
 
-    snprintf(spool, sizeof spool, "%s/spool/%s", cli->settings->state_dir, a->name);
-    return sink_open(&conf, NULL, NULL, &v->sink, e);
+    return destination_open(&d, &v->sink, e);
 }
 
 static bool put_result(const struct cli *cli, const struct verify *v, struct buf *out)

@@ -29,7 +29,7 @@ struct fetcher {
     struct tls_client_conf tls_conf;
     uint8_t pins[JOB_PINS][32];
     struct tls_client *tls;
-    bool want_read, want_write;     /* what the TLS layer or the socket waits for */
+    bool want_read, want_write; /* writing goes on when something came; reading or the handshake when there is room */
     struct dialog_conf dialog_conf;
     struct dialog_sasl steps;
     struct dialog *dialog;
@@ -38,11 +38,12 @@ struct fetcher {
     uint8_t binding_unique[TLS_BINDING_MAX], binding_exporter[TLS_BINDING_MAX];
     uint8_t rows[LINK_ROWS_MAX], room[FETCHER_READ], packet[LINK_PACKET];
     size_t nrows;
-    uint64_t began, heard, window_from; /* monotonic ms: the answer asked for, the last octet, the rate's window */
-    uint64_t window_octets;
+    uint64_t began, heard, window_from; /* monotonic ms: waiting began, the last octet, the rate's window */
+    uint64_t window_octets, awaited;    /* awaited: which answer (or phase) these belong to */
+    uint64_t spoke;                     /* when our last octet went: the server's patience begins there */
     uint64_t body_octets;           /* of the message that comes in */
     bool greeted, capa_answered; /* some servers hang up at CAPA */
-    bool secure, ended, tls_asked, was_waiting, writer_gone;
+    bool secure, ended, tls_asked, writer_gone;
 };
 
 /* fetcher_report.c: what the dialog says goes to the writer. */

@@ -162,6 +162,14 @@ static void over(struct fetcher *f, const struct dialog_event *event)
     fetcher_tell(f, &m);
 }
 
+/* Mail of strangers comes next, and the secret has done what it was for. */
+static void forget(struct fetcher *f)
+{
+    f->dialog_conf.password = f->sasl_conf.password = f->sasl_conf.token = span_of(NULL, 0);
+    buf_wipe(&f->secret);
+    buf_wipe(&f->token);
+}
+
 void fetcher_on_event(void *ctx, const struct dialog_event *event)
 {
     struct fetcher *f = ctx;
@@ -183,6 +191,7 @@ void fetcher_on_event(void *ctx, const struct dialog_event *event)
     case DIALOG_LOGGED_IN:
         f->capa_answered = true;
         tell_text(f, LINK_LOGGED_IN, event->text);
+        forget(f);
         return;
     case DIALOG_STAT:
         answered(f, LINK_STAT, event);
@@ -219,25 +228,20 @@ void fetcher_on_event(void *ctx, const struct dialog_event *event)
     }
 }
 
-/* Which part of a line that we send may be shown: secrets never (XCL-10). */
-static size_t shown(struct fetcher *f, struct span line)
+/* Which part of a line that we send may be shown: secrets never (XCL-10). A line of AUTH's exchange may begin like a
+ * command, and only the whole word makes it one. */
+static size_t shown(struct span line)
 {
-    static const char *const open_words[] = { "CAPA", "STLS", "USER ", "UTF8", "LANG ", "STAT", "LIST", "UIDL", "RETR ",
-                                              "TOP ", "DELE ", "NOOP", "RSET", "QUIT" };
-    struct span words = line;
+    static const char *const open_words[] = { "CAPA", "STLS", "USER", "UTF8", "STAT", "LIST", "UIDL", "RETR", "TOP", "DELE",
+                                              "NOOP", "QUIT" };
+    struct span rest = line, verb = span_until(&rest, ' ');
 
-    (void)f;
-    for (size_t i = 0; i < sizeof open_words / sizeof *open_words; i++) {
-        struct span word = span_str(open_words[i]);
-
-        if (line.n >= word.n && span_ieq(span_of(line.p, word.n), word))
+    for (size_t i = 0; i < sizeof open_words / sizeof *open_words; i++)
+        if (span_is(verb, open_words[i]))
             return line.n;
-    }
-    if (line.n > 5 && span_iis(span_of(line.p, 5), "AUTH ")) { /* the mechanism, not the response */
-        span_take(&words, 5);
-        return 5 + span_until(&words, ' ').n;
-    }
-    return line.n > 5 && span_iis(span_of(line.p, 5), "PASS ") ? 4 : 0;
+    if (span_is(verb, "AUTH")) /* the mechanism, not the response */
+        return verb.n + (line.n > verb.n) + span_until(&rest, ' ').n;
+    return span_is(verb, "PASS") || span_is(verb, "APOP") ? verb.n : 0;
 }
 
 void fetcher_trace(struct fetcher *f, bool sent, struct span octets)
@@ -252,7 +256,7 @@ void fetcher_trace(struct fetcher *f, bool sent, struct span octets)
 
         if (line.n && line.p[line.n - 1] == '\r')
             line.n--;
-        n = sent ? shown(f, line) : line.n;
+        n = sent ? shown(line) : line.n;
         n = n < 200 ? n : 200;
         memcpy(text, line.p, n);
         if (n < line.n)

@@ -7,7 +7,6 @@
 
 #include "base/num.h"
 #include "base/sys.h"
-#include "sasl/prep.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -45,13 +44,13 @@ static bool take(struct fetcher *f, struct link_msg *m, struct err *e)
         break;
     case LINK_SECRET:
         ok = buf_put_span(&f->secret, m->text) && buf_put_span(&f->token, m->data);
-        explicit_bzero(f->packet, sizeof f->packet);
         break;
     default:
         ok = false;
     }
     if (m->fd >= 0)
         close(m->fd);
+    explicit_bzero(f->packet, sizeof f->packet); /* the job holds the proxy's password */
     return ok || (e->text[0] ? false : err_set(e, FAULT_BAD, "message %u is out of place", (unsigned)m->type));
 }
 
@@ -87,7 +86,11 @@ static bool make_tls(struct fetcher *f, struct err *e)
     if (!pins(f, e))
         return false;
     /* Made here although STLS may never come: a bad CA file is told at once, and libcrypto loads what it wants. */
-    return j->tls == DIALOG_TLS_NONE || tls_client_new(t, f->sock, &f->tls, e);
+    if (j->tls != DIALOG_TLS_NONE && !tls_client_new(t, f->sock, &f->tls, e))
+        return false;
+    for (unsigned i = 0; i < LINK_FILES; i++) /* read; the key may stand in the certificate's file */
+        buf_wipe(&f->files[i]);
+    return true;
 }
 
 static bool make_dialog(struct fetcher *f, struct err *e)
@@ -100,7 +103,7 @@ static bool make_dialog(struct fetcher *f, struct err *e)
     *d = (struct dialog_conf){
         .tls = (enum dialog_tls)j->tls, .auth = (enum dialog_auth)j->auth, .user = j->user,
         .password = buf_span(&f->secret), .sasl_name = j->sasl_name && *j->sasl_name ? j->sasl_name : NULL,
-        .mechs = j->mechs, .plaintext_auth = j->plaintext_auth, .one_line_auth = j->one_line_auth,
+        .mechs = j->mechs, .unverified = j->verify == TLS_VERIFY_OFF, .plaintext_auth = j->plaintext_auth, .one_line_auth = j->one_line_auth,
         .use_capa = j->use_capa, .use_pipelining = j->use_pipelining, .force_pipelining = j->force_pipelining,
         .lf_dot_ends = j->lf_dot_ends, .apop_after_stls = j->apop_after_stls, .login_only = j->login_only,
         .no_login = j->no_login, .want_uidl = j->want_uidl, .top_lines = j->top_lines, .window_octets = j->window,
@@ -151,9 +154,8 @@ void fetcher_free(struct fetcher *f)
     tls_client_free(&f->tls);
     buf_wipe(&f->secret);
     buf_wipe(&f->token);
-    buf_wipe(&f->files[LINK_FILE_KEY]);
     for (unsigned i = 0; i < LINK_FILES; i++)
-        buf_free(&f->files[i]);
+        buf_wipe(&f->files[i]);
     buf_wipe(&f->proxy_out);
     job_free(&f->job);
     sys_close(&f->sock);

@@ -8,9 +8,10 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 enum { READS_AT_A_TIME = 8 };
 
@@ -36,7 +37,8 @@ static void secured(struct fetcher *f)
     m.data = buf_span(&facts);
     fetcher_tell(f, &m);
     buf_free(&facts);
-    f->secure = f->sasl_conf.tls = true;
+    f->secure = true;
+    f->sasl_conf.tls = !f->dialog_conf.unverified; /* R8314-C-04: no token for nobody knows whom */
     n = tls_binding_unique(tls_client_ssl(f->tls), f->binding_unique);
     f->sasl_conf.binding_unique = span_of(f->binding_unique, n);
     n = tls_binding_exporter(tls_client_ssl(f->tls), f->binding_exporter);
@@ -58,19 +60,11 @@ static void handshake(struct fetcher *f)
     struct err e = { 0 };
     enum tls_io io;
 
-    if (!f->tls && !tls_client_new(&f->tls_conf, f->sock, &f->tls, &e)) {
-        fetcher_end(f, FAILURE_TLS_POLICY, e.text);
-        return;
-    }
-    f->want_read = f->want_write = false;
     io = tls_client_handshake(f->tls, &e);
+    f->want_write = io == TLS_IO_WANT_WRITE;
     if (io == TLS_IO_DONE)
         secured(f);
-    else if (io == TLS_IO_WANT_READ)
-        f->want_read = true;
-    else if (io == TLS_IO_WANT_WRITE)
-        f->want_write = true;
-    else
+    else if (io != TLS_IO_WANT_READ && io != TLS_IO_WANT_WRITE)
         tls_failed(f, io, &e);
 }
 
@@ -81,30 +75,31 @@ static void after_proxy(struct fetcher *f)
         handshake(f);
 }
 
-static void proxy_input(struct fetcher *f, struct span in)
+/* Octets of the server. STLS accepted: what follows on this socket is TLS. */
+static void server_says(struct fetcher *f, struct span in)
+{
+    fetcher_trace(f, false, in);
+    dialog_input(f->dialog, in);
+    if (f->phase == PHASE_TALK && f->tls_asked) {
+        f->phase = PHASE_HANDSHAKE;
+        handshake(f);
+    }
+}
+
+static void proxy_says(struct fetcher *f, struct span in)
 {
     struct err e = { 0 };
     enum socks_next next = socks_input(&f->socks, &in, &f->proxy_out, &e);
 
-    if (next == SOCKS_FAILED) {
-        fetcher_end(f, FAILURE_CLOSED, e.text);
+    if (next == SOCKS_FAILED) { /* what passes by itself is tried again */
+        fetcher_end(f, e.fault == FAULT_TEMP ? FAILURE_CLOSED : e.fault == FAULT_PERM ? FAILURE_NO_AUTH : FAILURE_PROTOCOL,
+                    e.text);
+    } else if (next == SOCKS_DONE && in.n && f->job.tls == DIALOG_TLS_UP) { /* TLS is the client's to begin */
+        fetcher_end(f, FAILURE_TLS_POLICY, "the proxy sent octets before the TLS handshake");
     } else if (next == SOCKS_DONE) {
-        if (in.n && f->job.tls == DIALOG_TLS_UP) { /* TLS is the client's to begin */
-            fetcher_end(f, FAILURE_TLS_POLICY, "the proxy sent octets before the TLS handshake");
-            return;
-        }
         after_proxy(f);
-        if (in.n && f->phase == PHASE_TALK)
-            dialog_input(f->dialog, in);
-    }
-}
-
-/* STLS was accepted: what follows on this socket is TLS. */
-static void maybe_begin_tls(struct fetcher *f)
-{
-    if (f->phase == PHASE_TALK && f->tls_asked && !f->secure) {
-        f->phase = PHASE_HANDSHAKE;
-        handshake(f);
+        if (in.n)
+            server_says(f, in);
     }
 }
 
@@ -114,7 +109,7 @@ static bool read_some(struct fetcher *f, uint8_t *p, size_t *n)
     struct err e = { 0 };
     ssize_t got;
 
-    f->want_read = false;
+    f->want_read = f->want_write = false;
     if (f->secure) {
         enum tls_io io = tls_client_read(f->tls, p, FETCHER_READ, n, &e);
 
@@ -160,12 +155,10 @@ bool fetcher_readable(struct fetcher *f)
             return false;
         heard(f, n);
         if (f->phase == PHASE_PROXY) {
-            proxy_input(f, span_of(f->room, n));
+            proxy_says(f, span_of(f->room, n));
             continue;
         }
-        fetcher_trace(f, false, span_of(f->room, n));
-        dialog_input(f->dialog, span_of(f->room, n));
-        maybe_begin_tls(f);
+        server_says(f, span_of(f->room, n));
     }
     return f->phase != PHASE_OVER;
 }
@@ -179,32 +172,30 @@ static struct span to_send(const struct fetcher *f)
 
 bool fetcher_wants_write(const struct fetcher *f)
 {
-    return f->want_write || to_send(f).n > 0;
+    return f->want_write || (!f->want_read && to_send(f).n > 0);
 }
 
+/* A connection that takes nothing any more is read to its end first: the server may have said why. */
 static size_t write_some(struct fetcher *f, struct span out)
 {
     struct err e = { 0 };
     ssize_t sent;
     size_t n = 0;
 
-    f->want_write = false;
     if (f->secure) {
         enum tls_io io = tls_client_write(f->tls, out, &n, &e);
 
         if (io == TLS_IO_DONE)
             return n;
-        f->want_read = io == TLS_IO_WANT_READ;
-        f->want_write = io == TLS_IO_WANT_WRITE;
-        if (io == TLS_IO_FAILED || io == TLS_IO_CLOSED || io == TLS_IO_CUT)
-            fetcher_end(f, FAILURE_CLOSED, e.text[0] ? e.text : "connection lost");
+        f->want_read = io != TLS_IO_WANT_WRITE;
+        if (io == TLS_IO_FAILED)
+            fetcher_end(f, FAILURE_CLOSED, e.text);
         return 0;
     }
     do
         sent = send(f->sock, out.p, out.n, MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
-    if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
-        f->want_read = true; /* what the server still said is read first: it may give the reason */
+    f->want_read = sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK;
     return sent > 0 ? (size_t)sent : 0;
 }
 
@@ -224,6 +215,7 @@ void fetcher_writable(struct fetcher *f)
         if (f->phase == PHASE_PROXY) {
             buf_consume(&f->proxy_out, n);
         } else {
+            f->spoke = clock_mono_ms();
             fetcher_trace(f, true, span_of(out.p, n));
             dialog_sent(f->dialog, n);
         }
@@ -232,7 +224,10 @@ void fetcher_writable(struct fetcher *f)
 
 void fetcher_begin(struct fetcher *f)
 {
-    f->began = f->heard = f->window_from = clock_mono_ms();
+    int on = 1;
+
+    f->awaited = UINT64_MAX; /* none yet */
+    setsockopt(f->sock, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* an order does not wait until another is acknowledged */
     if (f->job.use_proxy) {
         f->phase = PHASE_PROXY;
         socks_begin(&f->socks, &f->socks_conf, &f->proxy_out);

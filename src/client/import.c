@@ -272,6 +272,7 @@ bool import_file(struct journal *j, const char *path, struct import_want *want, 
             journal_rollback(j);
     }
     buf_free(&text);
+    want->fault = ok ? FAULT_NONE : f.e.fault;
     if (ok) {
         *added = f.added;
         *known = f.known;

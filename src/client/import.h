@@ -19,6 +19,7 @@ struct import_want {
     enum import_format format;
     const char *user, *host; /* which account of a file that holds several; NULL = all */
     const char *file;        /* for messages */
+    enum fault fault;        /* set by import_file: why it failed when the text is not to blame, else FAULT_NONE */
 };
 
 /* Calls take for each entry. False when any line is bad: report holds one line per fault. */

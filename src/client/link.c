@@ -112,11 +112,11 @@ bool link_send(int fd, const struct link_msg *m, struct err *e)
 
 static int take_fd(struct msghdr *mh)
 {
+    struct cmsghdr *c = CMSG_FIRSTHDR(mh);
     int fd = -1;
 
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(mh); c; c = CMSG_NXTHDR(mh, c))
-        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof fd))
-            memcpy(&fd, CMSG_DATA(c), sizeof fd);
+    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof fd))
+        memcpy(&fd, CMSG_DATA(c), sizeof fd);
     return fd;
 }
 
@@ -124,14 +124,14 @@ int link_recv(int fd, uint8_t packet[LINK_PACKET], bool from_writer, struct link
 {
     union control control;
     struct iovec iov = { packet, LINK_PACKET };
-    struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room,
-                         .msg_controllen = sizeof control.room };
+    struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room };
     ssize_t got;
     int came;
 
-    do
+    do {
+        mh.msg_controllen = CMSG_LEN(sizeof came); /* padding would hold a second one */
         got = recvmsg(fd, &mh, MSG_CMSG_CLOEXEC);
-    while (got < 0 && errno == EINTR);
+    } while (got < 0 && (errno == EINTR || errno == ECONNRESET)); /* told once; what was sent before comes after it */
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return 0;
     if (got <= 0) {

@@ -24,7 +24,6 @@ enum link_type {
     LINK_QUIT,
     LINK_FROM_WRITER = LINK_QUIT,
     /* fetcher -> writer */
-    LINK_STAGE,     /* text: a word of dialog_stage, for people */
     LINK_GREETING,  /* text */
     LINK_TLS,       /* text: version and suite; data: facts of the certificate */
     LINK_CAPA,      /* flags: enum link_capa, number: LOGIN-DELAY seconds, octets: EXPIRE days; text: the list */

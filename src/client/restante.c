@@ -5,9 +5,9 @@
  */
 #include "client/cli.h"
 
+#include "base/sys.h"
 #include "conf/conf_near.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -71,7 +71,7 @@ static const struct option_row confcheck_options[] = {
 };
 static const struct option_row cli_top_options[] = { { 'V', "version", NULL, "print the version" }, COMMON, END };
 
-const struct cli_command cli_commands[] = {
+const struct verb cli_commands[] = {
     { "fetch", "", "[ACCOUNT|URL]...", 0, ARGS_WORDS, fetch_options, cmd_fetch,
       "fetch new mail; without a command too",
       "URL: pops://user@host, with --deliver. A password is asked for, or --password-command prints it.\n"
@@ -109,92 +109,45 @@ const struct cli_command cli_commands[] = {
 };
 /* clang-format on */
 
+static const struct verb_set commands = { "restante", cli_commands, cli_top_options };
+
 static int help_top(const struct cli *cli)
 {
     struct buf out = BUF(65536);
-    bool ok = buf_put_str(&out, "Usage: restante [COMMAND] [OPTION]... [ACCOUNT|URL]...\n\n");
+    bool ok = buf_put_str(&out, "Usage: restante [COMMAND] [OPTION]... [ACCOUNT|URL]...\n\n") &&
+              verb_put_list(&commands, &out) &&
+              buf_printf(&out,
+                         "\n\"restante help COMMAND\" tells more. Manual: restante(1), restante-config(5).\n"
+                         "Configuration: %.60s\n",
+                         cli->conf_path);
 
-    for (const struct cli_command *c = cli_commands; c->group && ok; c++) {
-        char left[64];
-
-        snprintf(left, sizeof left, "%s%s%s %s", c->group, *c->name ? " " : "", c->name, c->words);
-        ok = buf_printf(&out, "  %-28s %s\n", left, c->sentence);
-    }
-    ok = ok && buf_printf(&out,
-                          "\n\"restante help COMMAND\" tells more. Manual: restante(1), restante-config(5).\n"
-                          "Configuration: %.60s\n",
-                          cli->conf_path);
     return cli_print(&out, ok);
 }
 
-static int help_command(const struct cli_command *c)
+static int help_command(const struct verb *c)
 {
     struct buf out = BUF(65536);
-    bool ok = buf_printf(&out, "Usage: restante %s%s%s %s\n\n%c%s.\n\n", c->group, *c->name ? " " : "", c->name,
-                         c->words, ascii_upper((uint8_t)*c->sentence), c->sentence + 1) &&
-              args_help(c->options, &out) && (!c->more || buf_printf(&out, "\n%s\n", c->more));
 
-    return cli_print(&out, ok);
-}
-
-/* The command that the words name; *used gets how many of them. */
-static const struct cli_command *find_command(const struct args *args, int *used)
-{
-    for (const struct cli_command *c = cli_commands; c->group && args->nwords; c++) {
-        if (strcmp(args->words[0], c->group) != 0)
-            continue;
-        if (*c->name == '\0' || (args->nwords > 1 && strcmp(args->words[1], c->name) == 0)) {
-            *used = *c->name ? 2 : 1;
-            return c;
-        }
-    }
-    return NULL;
+    return cli_print(&out, verb_put_help(&commands, c, &out));
 }
 
 /* "state" or "config" with a wrong second word; 0 when the first word begins no such command. */
 static int half_command(const struct args *args)
 {
-    const char *second = args->nwords > 1 ? args->words[1] : "";
+    const char *group = args->nwords ? args->words[0] : "", *second = args->nwords > 1 ? args->words[1] : "";
     struct near near = near_begin(second);
     struct buf names = BUF(400);
-    bool ok = true;
     int code = 0;
 
-    for (const struct cli_command *c = cli_commands; c->group && args->nwords && ok; c++) {
-        if (strcmp(c->group, args->words[0]) != 0 || *c->name == '\0')
-            continue;
-        near_try(&near, c->name);
-        ok = buf_printf(&names, "%s%s", names.n ? ", " : "", c->name);
-    }
-    if (names.n && *second && near.best)
-        code = cli_fail(EX_USAGE, "unknown command \"%s %.60s\"; did you mean \"%s\"?", args->words[0], second,
-                        near.best);
-    else if (names.n)
-        code = cli_fail(EX_USAGE, "%s: choose %.*s; see --help", args->words[0], (int)names.n,
-                        (const char *)names.p);
+    for (const struct verb *c = cli_commands; c->group && *second; c++)
+        if (*c->name && strcmp(c->group, group) == 0)
+            near_try(&near, c->name);
+    if (*second && near.best)
+        code = cli_fail(EX_USAGE, "unknown command \"%s %.60s\"; did you mean \"%s\"?", group, second, near.best);
+    else if (verb_put_names(&commands, group, &names) && names.n)
+        code = cli_fail(EX_USAGE, "%s: choose %.*s; see --help", group, (int)names.n, (const char *)names.p);
     buf_free(&names);
     return code;
-}
-
-/* Options of all commands, to find the command among them; it then parses its own. */
-static bool scan_words(char **argv, struct args *args, struct option_row *all, struct err *e)
-{
-    size_t n = 0;
-
-    for (const struct option_row *o = cli_top_options; o->name; o++)
-        all[n++] = *o;
-    for (const struct cli_command *c = cli_commands; c->group; c++) {
-        for (const struct option_row *o = c->options; o->name; o++) {
-            bool known = false;
-
-            for (size_t i = 0; i < n; i++)
-                known = known || strcmp(all[i].name, o->name) == 0;
-            if (!known && n < ARGS_OPTIONS)
-                all[n++] = *o;
-        }
-    }
-    all[n] = (struct option_row){ 0, NULL, NULL, NULL };
-    return args_parse(args, all, argv, e);
 }
 
 /* -vv and a second -v become --trace; the value of an option is no such thing. */
@@ -209,24 +162,13 @@ static void spell_out(char **argv)
     }
 }
 
-static const struct cli_command *fetch_row(void)
-{
-    return &cli_commands[0];
-}
-
-/* Options that one command has and another has not. */
-static int run_command(struct cli *cli, const struct cli_command *c, int used, char **argv)
+static int run_command(struct cli *cli, const struct verb *c, char **argv)
 {
     struct args *args = &cli->args;
     struct err e;
 
-    if (!args_parse(args, c->options, argv, &e))
+    if (!verb_take(&commands, c, argv, args, &e))
         return cli_fail(EX_USAGE, "%s", e.text);
-    args->nwords -= used;
-    memmove(args->words, args->words + used, (size_t)args->nwords * sizeof *args->words);
-    if (args->nwords < c->min || args->nwords > c->max)
-        return cli_fail(EX_USAGE, "usage: restante %s%s%s %s; see \"restante help %s\"", c->group,
-                        *c->name ? " " : "", c->name, c->words, c->group);
     if (args_get(args, "config")) {
         free(cli->conf_path);
         cli->conf_path = mem_str(args_get(args, "config"));
@@ -241,14 +183,14 @@ static int run_command(struct cli *cli, const struct cli_command *c, int used, c
 static int run(struct cli *cli, char **argv)
 {
     struct option_row all[ARGS_OPTIONS + 1];
-    const struct cli_command *c;
+    const struct verb *c;
     struct args *args = &cli->args;
     struct err e;
-    int used = 0, code;
+    int code;
     bool help;
 
     spell_out(argv);
-    if (!scan_words(argv, args, all, &e))
+    if (!verb_scan(&commands, argv, args, all, &e))
         return cli_fail(EX_USAGE, "%s", e.text);
     if (args_get(args, "version")) {
         printf("restante %s\n", RESTANTE_VERSION);
@@ -260,22 +202,14 @@ static int run(struct cli *cli, char **argv)
         args->nwords--;
         memmove(args->words, args->words + 1, (size_t)args->nwords * sizeof *args->words);
     }
-    c = find_command(args, &used);
+    c = verb_find(&commands, args);
     if (!c && (code = half_command(args)) != 0)
         return code;
     if (help && c)
         return help_command(c);
     if (help)
         return help_top(cli);
-    return run_command(cli, c ? c : fetch_row(), used, argv);
-}
-
-/* A closed standard descriptor would become that of the next file opened. A closed input cannot be read. */
-static void fill_descriptors(void)
-{
-    for (int fd = 0; fd <= 2; fd++)
-        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_WRONLY : O_RDWR) != fd)
-            abort();
+    return run_command(cli, c ? c : cli_commands, argv); /* the first row: fetch */
 }
 
 int main(int argc, char **argv)
@@ -285,7 +219,7 @@ int main(int argc, char **argv)
     int code;
 
     (void)argc;
-    fill_descriptors();
+    sys_fill_descriptors();
     cli.conf_path = env && *env ? mem_str(env) : settings_default_file();
     cli.conf_given = env && *env;
     code = argv[0] ? run(&cli, argv + 1) : EX_USAGE;

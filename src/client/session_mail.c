@@ -130,6 +130,7 @@ static void body(struct session *s, const struct link_msg *m)
     if (!open_parcel(s, m->number))
         return;
     s->totals.octets_now += m->data.n;
+    ui_progress(s->ui, s->index, &s->totals);
     if (sink_write(s->sink, &s->current->item, m->data, &e))
         return;
     if (s->current->item.result == SINK_REFUSED) {

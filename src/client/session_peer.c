@@ -13,6 +13,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* A fetcher that is taken over shall find no environment of its user and not write to the terminal; a sanitizer must be
+ * able to say what it found. */
+#ifdef __SANITIZE_ADDRESS__
+#define FETCHER_STDERR UV_INHERIT_FD
+#define FETCHER_ENVIRONMENT NULL
+#else
+#define FETCHER_STDERR UV_IGNORE
+#define FETCHER_ENVIRONMENT nothing
+#endif
+
 enum { PACKETS_AT_A_TIME = 64, PROXY_MAX = 512 };
 
 static const char *const system_ca[] = { "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
@@ -271,9 +281,12 @@ bool session_spawn(struct session *s, int sock, struct err *e)
     char path[4096];
     char *argv[] = { (char *)"restante-fetch", NULL };
     uv_stdio_container_t stdio[4] = { { .flags = UV_IGNORE }, { .flags = UV_IGNORE },
-                                      { .flags = UV_INHERIT_FD, .data.fd = 2 }, { .flags = UV_INHERIT_FD } };
-    uv_process_options_t options = { .exit_cb = on_exit_child, .args = argv, .stdio = stdio, .stdio_count = 4 };
+                                      { .flags = FETCHER_STDERR, .data.fd = 2 }, { .flags = UV_INHERIT_FD } };
+    char *nothing[] = { NULL };
+    uv_process_options_t options = { .exit_cb = on_exit_child, .args = argv, .stdio = stdio, .stdio_count = 4,
+                                     .env = FETCHER_ENVIRONMENT };
 
+    (void)nothing;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
         return err_errno(e, "making", "a socket pair");
     setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof room); /* one window of mail in flight between us */

@@ -111,8 +111,6 @@ static bool commit_plan(struct session *s, int64_t now, struct err *e)
 {
     bool seen = s->options->mode == RUN_MARK_SEEN;
 
-    if (!journal_begin(s->journal, e))
-        return false;
     for (uint32_t i = 1; i <= s->listing.count; i++) {
         struct listed *m = &s->listing.v[i];
         struct entry entry = { .state = ENTRY_SEEN, .nth = m->nth, .has_size = m->flags & L_SIZE, .size = m->size,
@@ -146,6 +144,7 @@ static uint64_t smaller(uint64_t a, uint64_t b)
     return a && (!b || a < b) ? a : b;
 }
 
+/* Inside one transaction: 100,000 look-ups take half the time in it. */
 static bool make(struct session *s, struct err *e)
 {
     const struct account *a = s->account;
@@ -173,14 +172,16 @@ static bool make(struct session *s, struct err *e)
         }
     }
     plan_finish(&rules, &s->listing, &s->sums);
-    if (s->options->mode == RUN_DRY || s->options->mode == RUN_CHECK)
+    if (s->options->mode == RUN_DRY || s->options->mode == RUN_CHECK) {
+        journal_rollback(s->journal);
         return true;
+    }
     return commit_plan(s, rules.now, e);
 }
 
 void session_do_plan(struct session *s)
 {
-    if (!make(s, &s->work_err)) {
+    if (!journal_begin(s->journal, &s->work_err) || !make(s, &s->work_err)) {
         journal_rollback(s->journal);
         s->work_code = s->work_err.fault == FAULT_BAD ? 65 : 74;
         if (!s->work_err.text[0])

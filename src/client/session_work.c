@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "client/credentials.h"
+#include "client/destination.h"
 #include "net/srv.h"
 
 #include <stdio.h>
@@ -133,17 +134,9 @@ static bool recover(struct session *s, struct err *e)
 
 static bool open_sink(struct session *s, struct err *e)
 {
-    const struct account *a = s->account;
-    char spool[4096];
-    struct sink_conf conf = {
-        .kind = a->sink, .target = a->sink_target, .spool_dir = spool, .account = a->name,
-        .crlf = a->line_ends == 1, .size_fields = a->size_fields, .received_line = a->received_line,
-        .host = s->host, .recipient = a->recipient, .sender = a->sender, .timeout_s = a->reply_s,
-        .max_octets = a->max_message, .reserve_octets = a->disk_reserve,
-    };
+    struct destination d = { s->account, s->host, s->settings->state_dir, note, s };
 
-    snprintf(spool, sizeof spool, "%s/spool/%s", s->settings->state_dir, a->name);
-    return sink_open(&conf, note, s, &s->sink, e) || failed(s, code_of(e) == 77 ? 77 : 73);
+    return destination_open(&d, &s->sink, e) || failed(s, e->fault == FAULT_PERM ? 77 : 73);
 }
 
 /* "HOST PORT 1", 1 for implicit TLS. */

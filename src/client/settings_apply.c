@@ -124,7 +124,7 @@ static bool set(struct apply *a, const struct setting_row *row, void *base, cons
 
     if (item->kind == ITEM_EMPTY)
         return row->type == SETTING_PINS || err_set(e, FAULT_BAD, "there is no value; write one after \"=\"");
-    if (row->secret && strcmp(item->section, "defaults") == 0 && *item->value)
+    if (strcmp(item->section, "defaults") == 0 && setting_hides(row, item->value))
         return err_set(e, FAULT_BAD, "a secret belongs to one server; put it into its account");
     if (row->type != SETTING_PATH)
         return setting_set(row, base, item->value, e);
@@ -160,8 +160,7 @@ static void value(struct apply *a, const struct conf_item *item)
                           (struct conf_where){ section_of(item), instance, row->name, item->place, false });
     if (!known && row->type == SETTING_PINS)
         setting_clear(row, base);
-    if (row->secret && item->kind == ITEM_VALUE && *item->value &&
-        (strcmp(row->name, "proxy") != 0 || strchr(item->value, '@')))
+    if (item->kind == ITEM_VALUE && setting_hides(row, item->value))
         check_private(a, item, name);
     if (set(a, row, base, item, &e))
         return;

@@ -53,6 +53,9 @@ void setting_reset(const struct setting_row *row, void *base);
 void setting_clear(const struct setting_row *row, void *base);
 void setting_copy(const struct setting_row *row, void *to, const void *from);
 
+/* Is this value of the row a secret? A proxy is one with a password in it alone. */
+bool setting_hides(const struct setting_row *row, const char *text);
+
 /* The value in configuration syntax; secrets as they are. */
 bool setting_put(const struct setting_row *row, const void *base, struct buf *out);
 bool setting_same(const struct setting_row *row, const void *a, const void *b);

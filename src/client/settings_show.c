@@ -9,11 +9,7 @@ enum { WIDTH = 96 };
 
 static bool put_line(const struct setting_row *row, const void *base, const char *indent, struct buf *out)
 {
-    const char *text = row->secret ? *(char *const *)(const void *)((const char *)base + row->offset) : "";
-
-    if (row->secret && *text && strcmp(row->name, "proxy") == 0 && !strchr(text, '@'))
-        text = "";
-    if (*text)
+    if (row->secret && setting_hides(row, *(char *const *)(const void *)((const char *)base + row->offset)))
         return buf_printf(out, "%s# %s is set and not shown\n", indent, row->name);
     return buf_printf(out, "%s%s = ", indent, row->name) && setting_put(row, base, out) && buf_put_str(out, "\n");
 }

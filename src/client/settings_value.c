@@ -4,28 +4,28 @@
 #include "client/settings_rows.h"
 
 #include "base/num.h"
+#include "conf/conf_forms.h"
 #include "net/tls_client.h"
 
 #include <stdlib.h>
 
-struct unit {
-    const char *name;
-    uint64_t worth;
-};
-
-/* Largest first: values are printed in the largest unit that divides them. */
-static const struct unit times[] = {
+static const struct conf_unit times[] = {
     {"d",   86400},
     { "h",  3600 },
     { "m",  60   },
     { "s",  1    },
     { NULL, 0    }
 };
-static const struct unit sizes[] = {
+/* Either case may be written. */
+static const struct conf_unit sizes[] = {
     {"T",   1ull << 40},
     { "G",  1ull << 30},
     { "M",  1ull << 20},
     { "K",  1ull << 10},
+    { "t",  1ull << 40},
+    { "g",  1ull << 30},
+    { "m",  1ull << 20},
+    { "k",  1ull << 10},
     { "",   1         },
     { NULL, 0         }
 };
@@ -45,45 +45,22 @@ static bool is_string(const struct setting_row *row)
     return row->type == SETTING_TEXT || row->type == SETTING_PATH || row->type == SETTING_CHOICE;
 }
 
-static bool put_units(struct buf *out, const struct unit *units, uint64_t v)
-{
-    for (; units->name; units++)
-        if (v && v % units->worth == 0)
-            return buf_printf(out, "%llu%s", (unsigned long long)(v / units->worth), units->name);
-    return buf_put_str(out, "0");
-}
-
-static bool take_units(struct span in, const struct unit *units, uint64_t *v)
-{
-    uint64_t n;
-
-    if (!num_take_u64(&in, &n))
-        return false;
-    *v = n;
-    if (in.n == 0)
-        return true;
-    for (; units->name; units++)
-        if (*units->name && span_iis(in, units->name))
-            return !__builtin_mul_overflow(n, units->worth, v);
-    return false;
-}
-
 bool size_parse(struct span text, uint64_t *octets)
 {
     if (text.n > 1 && ascii_lower(text.p[text.n - 1]) == 'b' && !ascii_digit(text.p[text.n - 2]))
         text.n--; /* "10MB" */
-    return take_units(text, sizes, octets);
+    return conf_take_units(text, sizes, 1, octets);
 }
 
 bool size_put(struct buf *out, uint64_t octets)
 {
-    return put_units(out, sizes, octets);
+    return conf_put_units(out, sizes, octets);
 }
 
 static bool put_number(const struct setting_row *row, uint64_t v, struct buf *out)
 {
     switch (row->type) {
-    case SETTING_TIME: return put_units(out, times, v);
+    case SETTING_TIME: return conf_put_units(out, times, v);
     case SETTING_SIZE: return size_put(out, v);
     case SETTING_DAYS: return buf_printf(out, v ? "%llud" : "%llu", (unsigned long long)v);
     default: return buf_printf(out, "%llu", (unsigned long long)v);
@@ -113,7 +90,7 @@ static bool set_number(const struct setting_row *row, void *base, const char *te
 
     switch (row->type) {
     case SETTING_TIME:
-        if (!take_units(in, times, &v))
+        if (!conf_take_units(in, times, 1, &v))
             return err_set(e, FAULT_BAD, "\"%.60s\" is no time; write 30s, 5m, 2h, 14d", text);
         break;
     case SETTING_SIZE:
@@ -139,38 +116,10 @@ static bool set_number(const struct setting_row *row, void *base, const char *te
     return ok;
 }
 
-static bool set_flag(bool *v, const char *text, struct err *e)
-{
-    static const char *const words[] = { "no", "yes", "false", "true", "off", "on" };
-
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        if (span_iis(span_str(text), words[i])) {
-            *v = i % 2 == 1;
-            return true;
-        }
-    }
-    return err_set(e, FAULT_BAD, "\"%.60s\" is neither yes nor no; write yes or no", text);
-}
-
-static bool find_word(const struct setting_row *row, const char *text, uint32_t *at, struct err *e)
-{
-    struct buf all = BUF(120);
-
-    for (*at = 0; row->words[*at]; ++*at)
-        if (*text && span_iis(span_str(text), row->words[*at]))
-            return true;
-    if (setting_kind(row, &all))
-        err_set(e, FAULT_BAD, "\"%.60s\" is not known here; choose %.*s", text, (int)all.n, (const char *)all.p);
-    buf_free(&all);
-    return false;
-}
-
-/* C-38: nothing that a server or a terminal could take for the end of a line gets into a setting. */
 static bool set_text(char **v, const char *text, struct err *e)
 {
-    for (const char *c = text; *c; c++)
-        if ((uint8_t)*c < 0x20 || (uint8_t)*c == 0x7f)
-            return err_set(e, FAULT_BAD, "the value holds a control character; remove it");
+    if (!conf_is_text(text, e))
+        return false;
     if (*v)
         explicit_bzero(*v, strlen(*v));
     free(*v);
@@ -204,13 +153,18 @@ bool setting_set(const struct setting_row *row, void *base, const char *text, st
     switch (row->type) {
     case SETTING_TEXT:
     case SETTING_PATH: return set_text(field(row, base), text, e);
-    case SETTING_CHOICE: return find_word(row, text, &at, e) && set_text(field(row, base), row->words[at], e);
-    case SETTING_WORD: return find_word(row, text, &at, e) && (*(uint32_t *)field(row, base) = at, true);
-    case SETTING_FLAG: return set_flag(field(row, base), text, e);
+    case SETTING_CHOICE: return conf_take_word(text, row->words, &at, e) && set_text(field(row, base), row->words[at], e);
+    case SETTING_WORD: return conf_take_word(text, row->words, &at, e) && (*(uint32_t *)field(row, base) = at, true);
+    case SETTING_FLAG: return conf_take_flag(text, field(row, base), e);
     case SETTING_KEEP: return keep_parse(text, field(row, base), e);
     case SETTING_PINS: return set_pin(base, text, e);
     default: return set_number(row, base, text, e);
     }
+}
+
+bool setting_hides(const struct setting_row *row, const char *text)
+{
+    return row->secret && *text && (strcmp(row->name, "proxy") != 0 || strchr(text, '@'));
 }
 
 void setting_clear(const struct setting_row *row, void *base)
@@ -320,16 +274,6 @@ bool setting_kind(const struct setting_row *row, struct buf *out)
         [SETTING_NUMBER] = "NUMBER", [SETTING_TIME] = "TIME", [SETTING_DAYS] = "DAYS",
         [SETTING_SIZE] = "SIZE",     [SETTING_KEEP] = "RULE", [SETTING_PINS] = "LIST",
     };
-    bool first = true;
 
-    if (!row->words)
-        return buf_put_str(out, kinds[row->type]);
-    for (uint32_t i = 0; row->words[i]; i++) {
-        if (*row->words[i] == '\0')
-            continue;
-        if (!buf_put_str(out, first ? "" : "|") || !buf_put_str(out, row->words[i]))
-            return false;
-        first = false;
-    }
-    return true;
+    return row->words ? conf_put_words(row->words, out) : buf_put_str(out, kinds[row->type]);
 }

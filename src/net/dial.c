@@ -5,6 +5,8 @@
  */
 #include "net/dial.h"
 
+#include "base/buf.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -251,11 +253,9 @@ struct dial *dial_start(uv_loop_t *loop, const char *host, uint16_t port, int fa
                         dial_done *done, void *ctx)
 {
     struct addrinfo hints = { .ai_family = family, .ai_socktype = SOCK_STREAM };
-    struct dial *d = calloc(1, sizeof *d);
+    struct dial *d = mem_zero(1, sizeof *d);
     int rc;
 
-    if (!d)
-        abort();
     d->loop = loop;
     d->done = done;
     d->ctx = ctx;

@@ -117,6 +117,7 @@ static SSL_CTX *context(const struct tls_client_conf *conf, struct err *e)
     SSL_CTX_set_min_proto_version(ctx, conf->tls13_only ? TLS1_3_VERSION : TLS1_2_VERSION);
     SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY); /* records without data, however many, hold nobody inside of a call */
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     ok = SSL_CTX_set_cipher_list(ctx, conf->ciphers ? conf->ciphers : client_ciphers) == 1 || fail(e, "ciphers");
     if (ok && conf->verify == TLS_VERIFY_FULL)
@@ -403,6 +404,7 @@ enum tls_io tls_client_read(struct tls_client *t, void *p, size_t room, size_t *
 
 enum tls_io tls_client_write(struct tls_client *t, struct span s, size_t *n, struct err *e)
 {
+    enum tls_io io;
     int rc;
 
     if (t->ended || !t->judged)
@@ -410,7 +412,10 @@ enum tls_io tls_client_write(struct tls_client *t, struct span s, size_t *n, str
     ERR_clear_error();
     errno = 0;
     rc = SSL_write_ex(t->ssl, s.p, s.n, n);
-    return rc == 1 ? TLS_IO_DONE : result(t, rc, e);
+    io = rc == 1 ? TLS_IO_DONE : result(t, rc, e);
+    if (io == TLS_IO_CUT)
+        t->ended = false; /* what came before can still be read */
+    return io;
 }
 
 enum tls_io tls_client_shutdown(struct tls_client *t)
@@ -435,7 +440,9 @@ static bool put_name(struct buf *out, const char *key, const X509_NAME *name)
 
     X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB);
     n = BIO_get_mem_data(bio, &p);
-    ok = buf_put_str(out, key) && text_put_clean(out, span_of(p, n > 0 ? (size_t)n : 0), 200) < 1000 && buf_put(out, "\n", 1);
+    ok = buf_put_str(out, key);
+    text_put_clean(out, span_of(p, n > 0 ? (size_t)n : 0), 200);
+    ok = ok && buf_put(out, "\n", 1);
     BIO_free(bio);
     return ok;
 }

@@ -39,7 +39,8 @@ void tls_client_free(struct tls_client **t); /* the descriptor stays open */
 enum tls_io { TLS_IO_DONE, TLS_IO_WANT_READ, TLS_IO_WANT_WRITE, TLS_IO_CLOSED /* close_notify */,
               TLS_IO_CUT /* the stream ended without it: truncation */, TLS_IO_FAILED };
 
-/* e: for people, "certificate expired on 2026-01-02", "certificate is for a.example, not for b.example"… */
+/* A write that is TLS_IO_CUT leaves what the server said before readable; all else that is no WANT is the end.
+ * e: for people, "certificate expired on 2026-01-02", "certificate is for a.example, not for b.example"… */
 enum tls_io tls_client_handshake(struct tls_client *t, struct err *e);
 enum tls_io tls_client_read(struct tls_client *t, void *p, size_t room, size_t *n, struct err *e);
 enum tls_io tls_client_write(struct tls_client *t, struct span s, size_t *n, struct err *e);

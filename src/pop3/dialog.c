@@ -92,7 +92,7 @@ void dialog_fail_reply(struct dialog *d, enum dialog_failure failure, const stru
 
 bool dialog_secure(const struct dialog *d)
 {
-    return d->tls_up;
+    return d->tls_up && !d->conf->unverified;
 }
 
 struct dialog_pending *dialog_front(struct dialog *d)
@@ -328,21 +328,32 @@ static bool take_line(struct dialog *d, struct span *in, struct span *line)
     return lf != NULL;
 }
 
-/* Nothing may come that was not asked for, and nothing before the question is out. */
-static bool asked_for(struct dialog *d)
+/* Nothing may come that was not asked for, and nothing before the question is out; but for "-ERR", with which some
+ * servers say why they hang up on a client that says nothing (unasked). */
+static bool asked_for(struct dialog *d, uint8_t first)
 {
     if (d->step == STEP_TLS && d->npending == 0)
         dialog_fail(d, FAILURE_TLS_POLICY, "octets behind the answer to STLS (injected?)");
-    else if (d->npending == 0)
+    else if (d->npending == 0 && d->line.n == 0 && first != '-')
         dialog_fail(d, FAILURE_PROTOCOL, "the server speaks without being asked");
-    else if (d->sent < dialog_front(d)->ends_at)
+    else if (d->npending && d->sent < dialog_front(d)->ends_at)
         dialog_fail(d, FAILURE_PROTOCOL, "an answer came before its command was sent");
     return d->step != STEP_END;
 }
 
+static void unasked(struct dialog *d, struct span line)
+{
+    struct dialog_reply r = dialog_reply_parse(line);
+
+    if (r.status == STATUS_ERR)
+        dialog_fail_reply(d, FAILURE_CLOSED, &r);
+    else
+        dialog_fail(d, FAILURE_PROTOCOL, "the server speaks without being asked");
+}
+
 void dialog_input(struct dialog *d, struct span in)
 {
-    while (in.n && d->step != STEP_END && asked_for(d)) {
+    while (in.n && d->step != STEP_END && asked_for(d, *in.p)) {
         struct span line;
 
         if (d->reading == READ_BODY) {
@@ -352,7 +363,9 @@ void dialog_input(struct dialog *d, struct span in)
         }
         if (!take_line(d, &in, &line))
             return;
-        if (d->reading == READ_LINES)
+        if (d->npending == 0)
+            unasked(d, line);
+        else if (d->reading == READ_LINES)
             list_line(d, line);
         else
             status_line(d, line);
@@ -397,6 +410,11 @@ bool dialog_idle(const struct dialog *d)
 bool dialog_waiting(const struct dialog *d)
 {
     return d->npending > 0;
+}
+
+uint64_t dialog_awaited(const struct dialog *d)
+{
+    return d->pending[d->pending_first].ends_at;
 }
 
 void dialog_quit(struct dialog *d)

@@ -65,7 +65,9 @@ struct dialog_conf {
     const char *sasl_name;       /* DIALOG_AUTH_SASL: "XOAUTH2", "SCRAM-SHA-256" …, else NULL */
     uint32_t mechs;              /* DIALOG_AUTH_AUTO: MECH_BIT of those that may be used, MECH_BIT(MECH_N) is for
                                   * CRAM-MD5; 0 = USER/PASS only */
-    bool plaintext_auth;         /* without TLS: USER/PASS, PLAIN, LOGIN are permitted all the same */
+    bool unverified;             /* TLS is up without the server's certificate being checked: a secret is as readable as
+                                  * without TLS (R8314-C-04) */
+    bool plaintext_auth;         /* readable or not: USER/PASS, PLAIN, LOGIN are permitted all the same; tokens never */
     bool one_line_auth;          /* send an initial response with AUTH when it fits 255 octets; else two lines */
     bool use_capa;               /* quirk: servers that hang at CAPA (false: nothing is asked) */
     bool use_pipelining;         /* quirk: false = lock-step whatever CAPA says */
@@ -175,6 +177,9 @@ bool dialog_idle(const struct dialog *d);
 
 /* Is the server to answer something (for deadlines)? In login, AUTH steps, listing, orders or QUIT: yes. */
 bool dialog_waiting(const struct dialog *d);
+
+/* Which answer is awaited: another number for each, so that a deadline can be each answer's own. */
+uint64_t dialog_awaited(const struct dialog *d);
 
 /* QUIT once everything ordered is answered; before DIALOG_READY: in place of the next command. Where STLS is
  * required and not yet done, nothing is sent: DIALOG_QUIT with ok = false follows at once. */

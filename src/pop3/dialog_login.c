@@ -1,8 +1,8 @@
 /* dialog_login.c - chooses the way to log in and reads how it went; USER/PASS and APOP (RFC 1939 §7, RFC 3206).
  *
  * A mechanism that the server refuses before it has seen anything made of the password gives way to the next one;
- * a password that was rejected is not tried again in any way (R1939-USER-11). Without TLS nothing goes out from
- * which the password can be read, unless the account permits it. MECH_BIT(MECH_N) in conf->mechs stands for
+ * a password that was rejected is not tried again in any way (R1939-USER-11). Without TLS, or with TLS towards
+ * nobody knows whom, nothing goes out from which the password can be read, unless the account permits it. MECH_BIT(MECH_N) in conf->mechs stands for
  * CRAM-MD5, which has no row in the table of mechanisms.
  * Does not know: the exchange of a mechanism (dialog_sasl.c).
  */
@@ -65,10 +65,16 @@ static bool may_send(struct dialog *d, struct span secret)
     return !fault;
 }
 
+static const char *readable(const struct dialog *d)
+{
+    return d->conf->unverified ? "anybody could read the secret: the server's certificate is not verified"
+                               : "the secret would be readable without TLS";
+}
+
 static void user_begin(struct dialog *d)
 {
     if (!dialog_secure(d) && !d->conf->plaintext_auth)
-        dialog_fail(d, FAILURE_NO_AUTH, "the password would be readable without TLS");
+        dialog_fail(d, FAILURE_NO_AUTH, readable(d));
     else if (may_send(d, d->conf->password))
         dialog_command(d, ANSWER_USER, span_str("USER"), span_str(d->conf->user));
 }
@@ -151,7 +157,7 @@ static void sasl_only(struct dialog *d)
                     (c->oauthbearer && span_iis(name, "OAUTHBEARER")));
 
     if (!dialog_secure(d) && (token || (plain && !d->conf->plaintext_auth)))
-        dialog_fail(d, FAILURE_NO_AUTH, "the secret would be readable without TLS");
+        dialog_fail(d, FAILURE_NO_AUTH, readable(d));
     else if (!name.n || (!sasl_try(d, d->conf->sasl_name, offered) && d->step != STEP_END))
         dialog_fail(d, FAILURE_NO_AUTH, "");
 }

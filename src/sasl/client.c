@@ -10,6 +10,7 @@
 #include "base/base64.h"
 #include "base/num.h"
 #include "base/text.h"
+#include "sasl/prep.h"
 
 #include <gsasl.h>
 #include <openssl/crypto.h>
@@ -30,7 +31,8 @@ struct sasl_client {
     enum flavour flavour;
     char name[32];
     unsigned steps;
-    const EVP_MD *md;         /* SCRAM's */
+    const EVP_MD *md;         /* SCRAM's, as all that follows */
+    struct buf password;      /* prepared */
     struct buf first, binding; /* client-first; gs2-header and binding data */
     size_t bare, nonce;       /* where client-first-bare and its "r=" begin in first */
     uint8_t signature[HASH];  /* what the server has to show */
@@ -66,7 +68,7 @@ struct sasl_client *sasl_client_new(const struct sasl_client_conf *conf, struct 
     }
     gsasl_callback_set(c->lib, on_property);
     c->conf = conf;
-    c->first = c->binding = BUF(SASL_CLIENT_MESSAGE);
+    c->first = c->binding = c->password = BUF(SASL_CLIENT_MESSAGE);
     return c;
 }
 
@@ -80,6 +82,7 @@ static void end(struct sasl_client *c)
     if (c->session)
         gsasl_finish(c->session);
     c->session = NULL;
+    buf_wipe(&c->password);
     buf_free(&c->first);
     buf_wipe(&c->binding);
     explicit_bzero(c->signature, sizeof c->signature);
@@ -139,6 +142,11 @@ static bool known(const char *name)
     return false;
 }
 
+static const char *authzid(const struct sasl_client_conf *conf)
+{
+    return conf->authzid ? conf->authzid : "";
+}
+
 static bool is_oauth(const struct sasl_client *c)
 {
     return c->flavour == FLAVOUR_OAUTHBEARER || c->flavour == FLAVOUR_XOAUTH2;
@@ -157,7 +165,7 @@ static bool usable(struct sasl_client *c, const char *name)
             return no(c, "tokens are sent inside TLS only");
         if (conf->token.n == 0)
             return no(c, "there is no token: set token-command");
-        return (is_visible(conf->token) && is_visible_name(conf->user)) ||
+        return (is_visible(conf->token) && is_visible_name(conf->user) && is_visible_name(authzid(conf))) ||
                no(c, "the token or the user's name holds octets that no token may hold");
     }
     if (conf->password.n == 0)
@@ -179,19 +187,20 @@ static bool begin_gsasl(struct sasl_client *c)
     return put_property(c, GSASL_AUTHID, span_str(conf->user)) && put_property(c, GSASL_PASSWORD, conf->password) &&
            put_property(c, GSASL_SERVICE, span_str("pop")) &&
            put_property(c, GSASL_HOSTNAME, span_str(conf->host ? conf->host : "")) &&
-           (!conf->authzid || !*conf->authzid || put_property(c, GSASL_AUTHZID, span_str(conf->authzid)));
+           (!*authzid(conf) || put_property(c, GSASL_AUTHZID, span_str(conf->authzid)));
 }
 
 /* RFC 5801 §4: "," and "=" have other meanings there. */
-static bool put_saslname(struct buf *out, const char *name)
+static bool put_saslname(struct buf *out, struct span name)
 {
-    for (; *name; name++)
-        if (!(*name == ',' ? buf_put_str(out, "=2C") : *name == '=' ? buf_put_str(out, "=3D") : buf_put(out, name, 1)))
+    for (const uint8_t *p = name.p; p < name.p + name.n; p++)
+        if (!(*p == ',' ? buf_put_str(out, "=2C") : *p == '=' ? buf_put_str(out, "=3D") : buf_put(out, p, 1)))
             return false;
     return true;
 }
 
-/* RFC 7628 §3.1: gs2 header, then pairs between 0x01; XOAUTH2 has neither header nor host. */
+/* RFC 7628 §3.1: gs2 header with the identity to act for (the token says who we are), then pairs between 0x01; XOAUTH2
+ * has neither header nor host, and its user is the mailbox. */
 static bool oauth_message(struct sasl_client *c, struct buf *out)
 {
     const struct sasl_client_conf *conf = c->conf;
@@ -199,7 +208,7 @@ static bool oauth_message(struct sasl_client *c, struct buf *out)
     if (c->flavour == FLAVOUR_XOAUTH2)
         return buf_printf(out, "user=%s\001auth=Bearer ", conf->user) && buf_put_span(out, conf->token) &&
                buf_put(out, "\001\001", 2);
-    return buf_put_str(out, "n,a=") && put_saslname(out, conf->user) &&
+    return buf_put_str(out, "n,a=") && put_saslname(out, span_str(*authzid(conf) ? conf->authzid : conf->user)) &&
            buf_printf(out, ",\001host=%s\001port=%u\001auth=Bearer ", conf->host ? conf->host : "", (unsigned)conf->port) &&
            buf_put_span(out, conf->token) && buf_put(out, "\001\001", 2);
 }
@@ -233,29 +242,32 @@ static bool scram_header(struct sasl_client *c, struct span *data)
         flag = conf->binding_unique.n ? "p=tls-unique," : "p=tls-exporter,";
     }
     return buf_put_str(&c->first, flag) &&
-           (!conf->authzid || !*conf->authzid || (buf_put_str(&c->first, "a=") && put_saslname(&c->first, conf->authzid))) &&
+           (!*authzid(conf) || (buf_put_str(&c->first, "a=") && put_saslname(&c->first, span_str(conf->authzid)))) &&
            buf_put_str(&c->first, ",");
 }
 
 static bool scram_begin(struct sasl_client *c, struct buf *out)
 {
     uint8_t raw[NONCE], text[BASE64_ENCODED(NONCE)];
+    struct buf user = BUF(SASL_CLIENT_MESSAGE);
     struct span data;
-    char *user = NULL;
     bool ok;
 
+    /* Before the first word is said: where SCRAM cannot carry the password, another mechanism may. */
+    if (!sasl_prep(c->conf->password, PREP_STORED, &c->password))
+        return no(c, "the password holds characters that SCRAM cannot carry");
     if (RAND_bytes(raw, NONCE) != 1)
         return no(c, "there is no randomness");
     base64_put(text, span_of(raw, NONCE));
-    if (gsasl_saslprep(c->conf->user, GSASL_ALLOW_UNASSIGNED, &user, NULL) != GSASL_OK)
+    if (!sasl_prep(span_str(c->conf->user), PREP_QUERY, &user))
         return no(c, "the user's name holds characters that SCRAM cannot carry");
     ok = scram_header(c, &data) && buf_put_span(&c->binding, buf_span(&c->first)) && buf_put_span(&c->binding, data);
     c->bare = c->first.n;
-    ok = ok && buf_put_str(&c->first, "n=") && put_saslname(&c->first, user) && buf_put_str(&c->first, ",");
+    ok = ok && buf_put_str(&c->first, "n=") && put_saslname(&c->first, buf_span(&user)) && buf_put_str(&c->first, ",");
     c->nonce = c->first.n;
     ok = ok && buf_put_str(&c->first, "r=") && buf_put(&c->first, text, sizeof text) &&
          buf_put_span(out, buf_span(&c->first));
-    gsasl_free(user);
+    buf_free(&user);
     return ok || no(c, "the user's name is too long");
 }
 
@@ -357,26 +369,19 @@ static bool scram_keys(struct sasl_client *c, const struct first_answer *a, stru
 {
     int size = EVP_MD_get_size(c->md);
     uint8_t salted[HASH], client[HASH], stored[HASH], server[HASH], mine[HASH];
-    char *raw = mem_strn(c->conf->password), *password = NULL;
-    bool ok = gsasl_saslprep(raw, 0, &password, NULL) == GSASL_OK;
+    bool ok;
 
-    if (!ok)
-        no(c, "the password holds characters that SCRAM cannot carry");
-    ok = ok && PKCS5_PBKDF2_HMAC(password, (int)strlen(password), a->salt, (int)a->salt_n, a->count, c->md, size, salted) == 1 &&
+    ok = PKCS5_PBKDF2_HMAC((const char *)c->password.p, (int)c->password.n, a->salt, (int)a->salt_n, a->count, c->md, size, salted) == 1 &&
          hmac(c->md, salted, span_str("Client Key"), client) && hmac(c->md, salted, span_str("Server Key"), server) &&
          EVP_Digest(client, (size_t)size, stored, NULL, c->md, NULL) == 1 && hmac(c->md, stored, signed_text, mine) &&
          hmac(c->md, server, signed_text, c->signature);
     for (int i = 0; ok && i < size; i++)
         proof[i] = client[i] ^ mine[i];
-    if (password)
-        explicit_bzero(password, strlen(password));
-    explicit_bzero(raw, c->conf->password.n);
+    buf_wipe(&c->password);
     explicit_bzero(salted, sizeof salted);
     explicit_bzero(client, sizeof client);
     explicit_bzero(stored, sizeof stored);
     explicit_bzero(server, sizeof server);
-    gsasl_free(password);
-    free(raw);
     return ok;
 }
 
@@ -420,6 +425,8 @@ static bool scram_verify(struct sasl_client *c, struct span challenge)
     c->proven = field.n > 2 && field.n <= 2 + BASE64_ENCODED(size) && memcmp(field.p, "v=", 2) == 0 &&
                 base64_get(span_of(field.p + 2, field.n - 2), shown, &n) && n == size &&
                 CRYPTO_memcmp(shown, c->signature, size) == 0;
+    if (field.n > 2 && memcmp(field.p, "e=", 2) == 0) /* R5802-14: not a lie, a refusal */
+        return no(c, "the server rejects the login (user or password)");
     return c->proven || no(c, "the server could not prove that it knows the password");
 }
 
@@ -482,9 +489,12 @@ bool sasl_client_complete(void *ctx)
 {
     struct sasl_client *c = ctx;
 
-    if (is_oauth(c))
-        return !c->refused;
-    return c->flavour != FLAVOUR_SCRAM || c->proven || no(c, "the server did not prove that it knows the password");
+    if (is_oauth(c) && c->refused)
+        return false;
+    if (c->flavour == FLAVOUR_SCRAM && !c->proven)
+        return no(c, "the server did not prove that it knows the password");
+    end(c); /* copies of the secret are not kept any longer */
+    return true;
 }
 
 const char *sasl_client_why(const struct sasl_client *c)

@@ -135,6 +135,17 @@ def test_no_password_on_the_command_line(client):
     assert "unknown option" in client.fails(EX_USAGE, "fetch", "--password", "x")
 
 
+def test_each_mailbox_of_a_url_has_its_own_journal(client):
+    urls = ["pops://joe@127.0.0.1:1", "pops://joe@127.0.0.1:2", "pops://j+x@127.0.0.1", "pops://j_x@127.0.0.1",
+            "pops://" + "j" * 70 + "@127.0.0.1", "pops://" + "j" * 71 + "@127.0.0.1"]
+    for url in urls:
+        client.fails(77, "fetch", url, "--deliver", "maildir:/x", "--password-command", "false")
+    client.fails(77, "fetch", "pop://j_x@127.0.0.1", "--deliver", "maildir:/x", "--password-command", "false")
+    names = sorted(p.name for p in (client.home / ".local/state/restante").glob("*.journal"))
+    assert len(names) == len(urls), names
+    assert "joe_127.0.0.1_1.journal" in names and "j_x_127.0.0.1.journal" in names
+
+
 def test_url_without_user(client):
     text = client.fails(EX_CONFIG, "fetch", "pops://127.0.0.1", "--deliver", "maildir:/x")
     assert ".user: missing" in text
@@ -252,6 +263,17 @@ def test_long_unique_ids_are_shown_whole(client):
     client.ok("state", "forget", "work", uid)
 
 
+def test_every_occurrence_is_forgotten(client):
+    client.write(GOOD)
+    text = client.home / "text"
+    rows = [f"seen {nth} {uid} - 0 0 - - - - - - 0 5 0 0 0" for nth, uid in ((1, "u"), (7, "u"), (0, "v"))]
+    text.write_text("\n".join(["restante-journal 1 work", *rows, "end 3"]) + "\n")
+    client.ok("state", "import", "work", str(text))
+    assert "no message" in client.fails(EX_NOINPUT, "state", "forget", "work", "u", "w")
+    assert client.ok("state", "forget", "work", "u") == "work: 2 forgotten\n"
+    assert [json.loads(r)["uid"] for r in client.ok("state", "show", "--json", "work").splitlines()] == ["v"]
+
+
 def test_import_of_a_missing_file_begins_no_journal(client):
     client.write(GOOD)
     assert "No such file" in client.fails(EX_NOINPUT, "state", "import", "work", str(client.home / "none"))
@@ -302,6 +324,17 @@ def test_verify_without_mail(client):
     client.write(GOOD)
     done = client.run("verify", "work")
     assert done.returncode == 0 and "never fetched" in done.stderr
+
+
+def test_relative_folder_of_journals(client, monkeypatch):
+    monkeypatch.chdir(client.home)
+    client.write(GOOD)
+    text = client.home / "text"
+    text.write_text("joe@127.0.0.1 u1\n")
+    client.ok("state", "import", "home", str(text), "--state-dir", "here")
+    assert client.ok("verify", "home", "--state-dir", "here").startswith("home: 0 as received")
+    (client.home / "conf").write_text('state-dir = "here"\n' + GOOD)
+    assert client.ok("-c", "conf", "verify", "home").startswith("home: 0 as received")
 
 
 def test_full_disk(client):

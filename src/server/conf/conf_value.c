@@ -4,21 +4,17 @@
 #include "server/conf/conf_rows.h"
 
 #include "base/num.h"
+#include "conf/conf_forms.h"
 
 #include <stdlib.h>
 
-struct unit {
-    const char *name;
-    uint32_t ms;
-};
-
-/* Longest first: values are printed in the largest unit that divides them. */
-static const struct unit units[] = {
+static const struct conf_unit units[] = {
     {"d",   86400000},
     { "h",  3600000 },
     { "m",  60000   },
     { "s",  1000    },
     { "ms", 1       },
+    { NULL, 0       }
 };
 
 static void *field(const struct conf_row *row, void *base)
@@ -31,40 +27,17 @@ static const void *const_field(const struct conf_row *row, const void *base)
     return (const char *)base + row->offset;
 }
 
-static bool put_time(uint64_t ms, struct buf *out)
-{
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-        if (ms && ms % units[i].ms == 0)
-            return buf_printf(out, "%llu%s", (unsigned long long)(ms / units[i].ms), units[i].name);
-    return buf_put_str(out, "0");
-}
-
 static bool put_number(const struct conf_row *row, uint32_t v, struct buf *out)
 {
     switch (row->type) {
-    case ROW_TIME: return put_time((uint64_t)v * 1000, out);
-    case ROW_TIME_MS: return put_time(v, out);
+    case ROW_TIME: return conf_put_units(out, units, (uint64_t)v * 1000);
+    case ROW_TIME_MS: return conf_put_units(out, units, v);
     case ROW_DAYS:
         if (v == UINT32_MAX)
             return buf_put_str(out, "never");
         return buf_printf(out, v ? "%ud" : "%u", v);
     default: return buf_printf(out, "%u", v);
     }
-}
-
-/* A time of any unit in milliseconds; a bare number counts seconds. */
-static bool parse_time(struct span in, uint64_t *ms)
-{
-    uint64_t v;
-
-    if (!num_take_u64(&in, &v))
-        return false;
-    if (in.n == 0)
-        return !__builtin_mul_overflow(v, 1000u, ms);
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-        if (span_is(in, units[i].name))
-            return !__builtin_mul_overflow(v, units[i].ms, ms);
-    return false;
 }
 
 static bool out_of_range(const struct conf_row *row, const char *text, struct err *e)
@@ -82,7 +55,7 @@ static bool set_time(const struct conf_row *row, uint32_t *v, const char *text, 
     uint32_t scale = row->type == ROW_TIME ? 1000 : 1;
     uint64_t ms;
 
-    if (!parse_time(span_str(text), &ms) || ms % scale)
+    if (!conf_take_units(span_str(text), units, 1000, &ms) || ms % scale)
         return err_set(e, FAULT_BAD, "\"%.60s\" is no time; write seconds, or %s", text,
                        scale == 1 ? "250ms, 5s, 1m" : "30s, 10m, 2h, 1d");
     ms /= scale;
@@ -113,40 +86,21 @@ static bool set_number(const struct conf_row *row, uint32_t *v, const char *text
     return true;
 }
 
-static bool set_flag(bool *v, const char *text, struct err *e)
-{
-    static const char *const yes[] = { "yes", "true", "on" }, *const no[] = { "no", "false", "off" };
-
-    for (size_t i = 0; i < sizeof yes / sizeof *yes; i++) {
-        if (span_iis(span_str(text), yes[i]) || span_iis(span_str(text), no[i])) {
-            *v = span_iis(span_str(text), yes[i]);
-            return true;
-        }
-    }
-    return err_set(e, FAULT_BAD, "\"%.60s\" is neither yes nor no; write yes or no", text);
-}
-
+/* What is not one of the words leaves the field as it is. */
 static bool set_word(const struct conf_row *row, uint32_t *v, const char *text, struct err *e)
 {
-    struct buf all = BUF(120);
+    uint32_t at;
 
-    for (uint32_t i = 0; row->words[i]; i++) {
-        if (span_iis(span_str(text), row->words[i])) {
-            *v = i;
-            return true;
-        }
-    }
-    if (conf_row_kind(row, &all))
-        err_set(e, FAULT_BAD, "\"%.60s\" is not known here; choose %.*s", text, (int)all.n, (const char *)all.p);
-    buf_free(&all);
-    return false;
+    if (!conf_take_word(text, row->words, &at, e))
+        return false;
+    *v = at;
+    return true;
 }
 
 static bool set_text(char **v, const char *text, struct err *e)
 {
-    for (const char *c = text; *c; c++)
-        if ((uint8_t)*c < 0x20 || (uint8_t)*c == 0x7f)
-            return err_set(e, FAULT_BAD, "the value holds a control character; remove it");
+    if (!conf_is_text(text, e))
+        return false;
     free(*v);
     *v = mem_str(text);
     return true;
@@ -157,7 +111,7 @@ bool conf_row_set(const struct conf_row *row, void *base, const char *text, stru
     switch (row->type) {
     case ROW_TEXT:
     case ROW_PATH: return set_text(field(row, base), text, e);
-    case ROW_FLAG: return set_flag(field(row, base), text, e);
+    case ROW_FLAG: return conf_take_flag(text, field(row, base), e);
     case ROW_WORD: return set_word(row, field(row, base), text, e);
     case ROW_TIME:
     case ROW_TIME_MS: return set_time(row, field(row, base), text, e);
@@ -275,10 +229,5 @@ bool conf_row_kind(const struct conf_row *row, struct buf *out)
         [ROW_DAYS] = "DAYS",   [ROW_WORD] = "KEYWORD", [ROW_LIST] = "LIST",
     };
 
-    if (row->type != ROW_WORD)
-        return buf_put_str(out, kinds[row->type]);
-    for (uint32_t i = 0; row->words[i]; i++)
-        if (!buf_put_str(out, i ? "|" : "") || !buf_put_str(out, row->words[i]))
-            return false;
-    return true;
+    return row->type == ROW_WORD ? conf_put_words(row->words, out) : buf_put_str(out, kinds[row->type]);
 }

@@ -4,11 +4,16 @@
  */
 #include "settings_help.h"
 
+#include "base/ask.h"
 #include "client/credentials.h"
 #include "client/netrc.h"
 
 #include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 struct fixture {
     struct account a;
@@ -220,6 +225,50 @@ static void netrc(void **state)
     buf_wipe(&secret);
 }
 
+/* Types on a terminal of its own, and hangs up when told. */
+static bool typed(const char *keys, bool hang_up, struct buf *secret, struct err *e)
+{
+    int keyboard = posix_openpt(O_RDWR | O_NOCTTY), screen, out = open("/dev/null", O_WRONLY);
+    bool ok;
+
+    assert_true(keyboard >= 0 && out >= 0 && grantpt(keyboard) == 0 && unlockpt(keyboard) == 0);
+    screen = open(ptsname(keyboard), O_RDWR | O_NOCTTY);
+    assert_true(screen >= 0);
+    pid_t pid = fork();
+
+    if (pid == 0) { /* asking throws away what was typed before: type until it is read */
+        close(screen);
+        for (int i = 0; i < 20; i++) {
+            usleep(100000);
+            if (write(keyboard, keys, strlen(keys)) < 0 || hang_up)
+                break;
+        }
+        _exit(0);
+    }
+    close(keyboard);
+    ok = ask_secret(screen, out, "? ", secret, e);
+    close(screen);
+    close(out);
+    kill(pid, SIGKILL);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    return ok;
+}
+
+static void keyboard(void **state)
+{
+    struct buf secret = BUF(100);
+    struct err e = { 0 };
+
+    (void)state;
+    assert_true(typed("ab\b\bgeheim\n", false, &secret, &e));
+    assert_true(span_is(buf_span(&secret), "geheim"));
+    secret.n = 0;
+    assert_false(typed("ab\003", false, &secret, &e));
+    secret.n = 0;
+    assert_false(typed("half", true, &secret, &e)); /* half a password is none */
+    buf_wipe(&secret);
+}
+
 #define in_folder(f) cmocka_unit_test_setup_teardown(f, state_folder, state_no_folder)
 
 /* Without a terminal nobody is asked, and no test waits. */
@@ -237,7 +286,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_folder(order),    in_folder(modes),  in_folder(odd_contents),
-        in_folder(commands), in_folder(tokens), cmocka_unit_test(netrc),
+        in_folder(commands), in_folder(tokens), cmocka_unit_test(netrc), cmocka_unit_test(keyboard),
     };
 
     leave_terminal();

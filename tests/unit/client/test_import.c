@@ -246,6 +246,7 @@ static void into_a_journal(void **state)
     report.n = 0;
     assert_false(import_file(j, *state, &want, &added, &known, &report)); /* a folder */
     assert_false(import_file(j, "/dev/null/x", &want, &added, &known, &report));
+    assert_int_equal(want.fault, FAULT_PERM); /* the text is not to blame */
     assert_true(report.n > 0);
     buf_free(&report);
     journal_close(&j);

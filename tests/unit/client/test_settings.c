@@ -141,6 +141,11 @@ static void secrets_need_a_private_file(void **state)
     assert_false(try_mode(&t, *state, "defaults { password = \"x\" }\n", 0600));
     must_say(&t, "1: defaults.password: a secret belongs to one server; put it into its account");
     try_end(&t);
+    assert_false(try_text(&t, *state, "defaults { proxy = \"socks5://me:hunter2@h:1080\" }"));
+    must_say(&t, "1: defaults.proxy: a secret belongs to one server; put it into its account");
+    try_end(&t);
+    assert_true(try_text(&t, *state, "defaults { proxy = \"socks5://h:1080\" }")); /* no secret */
+    try_end(&t);
 }
 
 static void no_line_ends_in_values(void **state)

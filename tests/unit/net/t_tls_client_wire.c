@@ -193,6 +193,16 @@ static void own_certificate(void **state)
 
 enum ending { CLOSES, CUTS, GARBAGE };
 
+/* Past the tickets that come first: each is a record of its own, and a call reads one. */
+static enum tls_io read_on(struct bench *b, char room[10], size_t *n, struct err *e)
+{
+    enum tls_io io = TLS_IO_WANT_READ;
+
+    for (int i = 0; i < 10 && io == TLS_IO_WANT_READ; i++)
+        io = tls_client_read(b->client, room, 10, n, e);
+    return io;
+}
+
 /* Octets, then one of the ends of a stream. */
 static void expect_ending(enum ending how, enum tls_io want)
 {
@@ -212,7 +222,7 @@ static void expect_ending(enum ending how, enum tls_io want)
         assert_int_equal(write(b.fds[0], "no TLS record at all", 20), 20);
     close(b.fds[0]);
     b.fds[0] = -1;
-    assert_int_equal(tls_client_read(b.client, room, sizeof room, &n, &e), TLS_IO_DONE);
+    assert_int_equal(read_on(&b, room, &n, &e), TLS_IO_DONE);
     assert_true(n == 3 && memcmp(room, "+OK", 3) == 0);
     assert_int_equal(tls_client_read(b.client, room, sizeof room, &n, &e), want);
     assert_int_equal(ERR_peek_error(), 0);
@@ -297,7 +307,7 @@ static void words_before_the_end(void **state)
     close(b.fds[0]);
     b.fds[0] = -1;
     assert_int_equal(tls_client_write(b.client, span_str("NOOP\r\n"), &n, &e), TLS_IO_CUT);
-    assert_int_equal(tls_client_read(b.client, room, sizeof room, &n, &e), TLS_IO_DONE);
+    assert_int_equal(read_on(&b, room, &n, &e), TLS_IO_DONE);
     assert_true(n == 4 && memcmp(room, "-ERR", 4) == 0);
     assert_int_equal(tls_client_read(b.client, room, sizeof room, &n, &e), TLS_IO_CUT);
     bench_end(&b);

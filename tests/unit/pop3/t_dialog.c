@@ -56,6 +56,11 @@ static void test_unasked(void **state)
     (void)state;
     scene("S: +OK hi\nS: +OK\nS: +OK\nE: GREETING hi\nE: FAILED protocol error\n");
     scene(IN "C: STAT\nS: +OK 0 0\nE: STAT 0 0\nE: READY\nS: +OK\nE: FAILED protocol error\n");
+    scene(IN "C: STAT\nS: +OK 0 0\nE: STAT 0 0\nE: READY\nS: -OK\nE: FAILED protocol error\n");
+    /* the one thing that may be said: why the server hangs up */
+    scene(IN "C: STAT\nS: +OK 0 0\nE: STAT 0 0\nE: READY\nS: -ERR idle too long\nE: FAILED connection lost\n");
+    scene(IN "C: STAT\nS: +OK 0 0\nE: STAT 0 0\nE: READY\nS: -ERR [SYS/TEMP] going down\n"
+             "E: FAILED temporary trouble of the server\n");
     scene(IN "C: STAT\nS: +OK 1 5\nS: +OK\nE: STAT 1 5\nE: FAILED protocol error\n");
 }
 
