@@ -103,7 +103,8 @@ static bool make_dialog(struct fetcher *f, struct err *e)
     *d = (struct dialog_conf){
         .tls = (enum dialog_tls)j->tls, .auth = (enum dialog_auth)j->auth, .user = j->user,
         .password = buf_span(&f->secret), .sasl_name = j->sasl_name && *j->sasl_name ? j->sasl_name : NULL,
-        .mechs = j->mechs, .unverified = j->verify == TLS_VERIFY_OFF, .plaintext_auth = j->plaintext_auth, .one_line_auth = j->one_line_auth,
+        .mechs = j->mechs, .unverified = j->verify == TLS_VERIFY_OFF, .plaintext_auth = j->plaintext_auth,
+        .one_line_auth = j->one_line_auth,
         .use_capa = j->use_capa, .use_pipelining = j->use_pipelining, .force_pipelining = j->force_pipelining,
         .lf_dot_ends = j->lf_dot_ends, .apop_after_stls = j->apop_after_stls, .login_only = j->login_only,
         .no_login = j->no_login, .want_uidl = j->want_uidl, .top_lines = j->top_lines, .window_octets = j->window,

@@ -1,7 +1,8 @@
-/* store_sessions.c - sessions of a store worker: open, fetch, commit, close, and the wait for a lock.
+/* store_sessions.c - sessions of a store worker: open, commit, close, and the wait for a lock.
  *
  * A session ends without UPDATE unless its front asked for the commit; a commit that has begun is finished even
- * when the front dies meanwhile (R1939-QUIT-05). Does not know: how maildrops lie on disk.
+ * when the front dies meanwhile (R1939-QUIT-05). Does not know: how maildrops lie on disk, how
+ * messages are handed out (store_fetch.c).
  */
 #include "server/store/store_worker.h"
 
@@ -27,7 +28,7 @@ static struct session *session_find(struct store_worker *w, uint64_t sid, uint32
     return NULL;
 }
 
-static void reply(struct session *s, struct msg *m)
+void session_reply(struct session *s, struct msg *m)
 {
     if (!s->closing && s->front < STORE_FRONTS)
         channel_send(s->worker->front[s->front], m);
@@ -110,7 +111,7 @@ static bool send_opened(struct session *s)
     m.octets = h.octets;
     m.legacy_octets = h.legacy_octets;
     m.number = (uint32_t)octets;
-    reply(s, &m);
+    session_reply(s, &m);
     return true;
 }
 
@@ -123,7 +124,7 @@ static void open_failed(struct session *s)
               F_STR("fault", fault_name(s->err.fault)));
     msg_init(&m, MSG_OPEN_FAIL, s->sid);
     m.fault = s->err.fault == FAULT_GONE ? FAULT_PERM : s->err.fault;
-    reply(s, &m);
+    session_reply(s, &m);
     session_end(s);
 }
 
@@ -149,7 +150,7 @@ static void wait_for_lock(struct session *s)
                     struct msg m;
 
                     msg_init(&m, MSG_KICK, o->sid);
-                    reply(o, &m);
+                    session_reply(o, &m);
                 }
     if (!s->has_timer) {
         uv_timer_init(w->loop, &s->retry);
@@ -186,7 +187,7 @@ static void commit_done(struct session *s)
     m.count = s->commit.removed;
     m.number = s->commit.failed;
     s->worker->ops->close(&s->drop); /* the lock is free before the client reads the reply */
-    reply(s, &m);
+    session_reply(s, &m);
     session_end(s);
 }
 
@@ -236,32 +237,6 @@ static void on_open(struct store_worker *w, uint32_t front, const struct msg *m)
     *bucket = s;
     w->nsessions++;
     begin(s, WORK_OPEN);
-}
-
-static void on_fetch(struct session *s, const struct msg *m)
-{
-    const struct store_ops *ops = s->worker->ops;
-    struct err e = { FAULT_TEMP, "no such message" };
-    struct stat st;
-    struct msg out;
-    int fd = -1;
-
-    if (m->number < ops->count(s->drop) && ops->fetch(s->drop, m->number, &fd, &e) && fstat(fd, &st) == 0) {
-        msg_init(&out, MSG_MESSAGE, s->sid);
-        out.number = m->number;
-        out.octets = (uint64_t)st.st_size;
-        out.fds[0] = fd;
-        out.nfds = 1;
-    } else {
-        event(LOG_WARNING, "fetch-failed", F_SID(s->sid), F_STR("user", s->grant->user),
-              F_U64("message", m->number + 1u), F_ERR(&e));
-        msg_init(&out, MSG_FETCH_FAIL, s->sid);
-        out.number = m->number;
-        out.fault = e.fault;
-    }
-    reply(s, &out);
-    if (fd >= 0)
-        close(fd);
 }
 
 /* Marks arrive in the message, or in descriptors when they are long; each must be as long as the snapshot. */
@@ -323,7 +298,7 @@ void store_on_front(void *ctx, struct channel *ch, struct msg *m)
     else if (s->work != WORK_NONE || !s->drop)
         return; /* one thing at a time: only a front out of step asks now */
     else if (m->type == MSG_FETCH)
-        on_fetch(s, m);
+        session_fetch(s, m);
     else if (m->type == MSG_COMMIT)
         on_commit(s, m);
 }

@@ -2,7 +2,8 @@
  *
  * It has no network and no passwords. It serves a session only to the front that auth's grant names, once, within
  * ten seconds. Work that may wait for a disk (open, commit) runs in helper threads, one at a time per session;
- * handing out a message is done at once. Files: store_main.c (start, orders), store_grants.c, store_sessions.c.
+ * handing out a message is done at once. Files: store_main.c (start, orders), store_grants.c, store_sessions.c,
+ * store_fetch.c.
  */
 #ifndef RESTANTE_SERVER_STORE_WORKER_H
 #define RESTANTE_SERVER_STORE_WORKER_H
@@ -72,8 +73,12 @@ void grant_free(struct grant *g);
 void grants_expire(struct store_worker *w);
 
 /* store_sessions.c */
+void session_reply(struct session *s, struct msg *m); /* unless its front has left */
 void store_on_front(void *ctx, struct channel *ch, struct msg *m);
 void store_front_gone(void *ctx, struct channel *ch, const struct err *why);
 void store_maybe_exit(struct store_worker *w);
+
+/* store_fetch.c */
+void session_fetch(struct session *s, const struct msg *m);
 
 #endif
