@@ -4,16 +4,25 @@
 #include "base/clock.h"
 #include "base/num.h"
 
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
-/* The sink: set once at start, read by every thread. */
+enum { GATHER_OCTETS = 32768 };
+
+/* The sink: role, fd, pid and max are set at start and read by every thread; the rest belongs to who has the lock. */
 static struct {
     char role[24];
-    int fd;
+    int fd, pid;
     enum log_level max;
-} sink = { "restante", 2, LOG_INFO };
+    pthread_mutex_t lock;
+    time_t second; /* that the stamp says */
+    char stamp[24];
+    char *gathered; /* NULL = each line by itself */
+    size_t n;
+} sink = { .role = "restante", .fd = 2, .max = LOG_INFO, .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static const char *const level_names[] = { "error", "warning", "info", "debug" };
 
@@ -88,30 +97,84 @@ size_t event_format(char *dst, size_t room, const char *name, const struct field
     return l.n;
 }
 
+static void write_out(const char *p, size_t n)
+{
+    ssize_t done = write(sink.fd, p, n); /* a lost log line must not stop the mail */
+
+    (void)done;
+}
+
+static void write_gathered(void)
+{
+    if (sink.n)
+        write_out(sink.gathered, sink.n);
+    sink.n = 0;
+}
+
+/* "time=… role=… pid=… level=… " */
+static size_t put_head(char *dst, size_t room, enum log_level level)
+{
+    int64_t now = clock_real_ns();
+    time_t second = (time_t)(now / 1000000000);
+    struct tm tm;
+
+    if (second != sink.second) {
+        gmtime_r(&second, &tm);
+        strftime(sink.stamp, sizeof sink.stamp, "%Y-%m-%dT%H:%M:%S", &tm);
+        sink.second = second;
+    }
+    return (size_t)snprintf(dst, room, "time=%s.%03dZ role=%s pid=%d level=%s ", sink.stamp,
+                            (int)(now / 1000000 % 1000), sink.role, sink.pid ? sink.pid : (int)getpid(),
+                            level_names[level]);
+}
+
 void event_write(enum log_level level, const char *name, const struct field *fields, size_t n)
 {
-    char buf[LOG_LINE];
-    int64_t now = clock_real_ns();
-    time_t seconds = (time_t)(now / 1000000000);
-    struct tm tm;
-    int head;
-    ssize_t done;
+    char own[LOG_LINE] __attribute__((uninitialized)); /* it is on every session's way */
+    char *dst = own;
+    size_t made;
 
     if (level > sink.max)
         return;
-    gmtime_r(&seconds, &tm);
-    head = snprintf(buf, 200, "time=%04d-%02d-%02dT%02d:%02d:%02d.%03dZ role=%s pid=%d level=%s ",
-                    tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
-                    (int)(now / 1000000 % 1000), sink.role, (int)getpid(), level_names[level]);
-    head += (int)event_format(buf + head, sizeof buf - (size_t)head - 1, name, fields, n);
-    buf[head++] = '\n';
-    done = write(sink.fd, buf, (size_t)head); /* a lost log line must not stop the mail */
-    (void)done;
+    pthread_mutex_lock(&sink.lock);
+    if (sink.gathered) {
+        if (GATHER_OCTETS - sink.n < LOG_LINE)
+            write_gathered();
+        dst = sink.gathered + sink.n;
+    }
+    made = put_head(dst, 200, level);
+    made += event_format(dst + made, LOG_LINE - made - 1, name, fields, n);
+    dst[made++] = '\n';
+    if (sink.gathered)
+        sink.n += made;
+    else
+        write_out(own, made);
+    if (level <= LOG_WARNING && sink.gathered)
+        write_gathered();
+    pthread_mutex_unlock(&sink.lock);
+}
+
+void log_flush(void)
+{
+    pthread_mutex_lock(&sink.lock);
+    if (sink.gathered)
+        write_gathered();
+    pthread_mutex_unlock(&sink.lock);
+}
+
+void log_gather(void)
+{
+    if (sink.gathered)
+        return;
+    sink.gathered = malloc(GATHER_OCTETS); /* without it each line leaves by itself, as before */
+    atexit(log_flush);
 }
 
 void log_open(const char *role, int fd, enum log_level max)
 {
+    log_flush();
     snprintf(sink.role, sizeof sink.role, "%s", role);
     sink.fd = fd;
+    sink.pid = (int)getpid();
     sink.max = max;
 }

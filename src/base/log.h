@@ -4,7 +4,8 @@
  *
  * Who handles an error logs it; who returns it does not. Secrets have no field kind: they cannot be logged.
  * Event names and their fields are listed in doc/events.md, checked against the sources by a test.
- * A line leaves in one write(2) and is cut at LOG_LINE octets. The sink is one of the tree's few mutable globals.
+ * A line is cut at LOG_LINE octets and leaves in one write(2), or after log_gather with others. The sink is one of
+ * the tree's few mutable globals.
  */
 #ifndef RESTANTE_BASE_LOG_H
 #define RESTANTE_BASE_LOG_H
@@ -36,6 +37,11 @@ void event_write(enum log_level level, const char *name, const struct field *fie
 
 /* Sets where lines go (default 2), the role they carry and the least important level written. */
 void log_open(const char *role, int fd, enum log_level max);
+
+/* From now on lines of info and debug are gathered and leave together: at log_flush, before a line of more weight,
+ * when there are many, and at exit. Whoever calls this calls log_flush before it waits for anything. */
+void log_gather(void);
+void log_flush(void);
 
 /* The line of an event, without its end; for tests and fuzzers. Returns its length. */
 size_t event_format(char *dst, size_t room, const char *name, const struct field *fields, size_t n);

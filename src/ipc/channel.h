@@ -31,6 +31,15 @@ uint32_t channel_id(const struct channel *c);
  * closed or the queue is full (the channel is closed then and on_gone follows from the loop). */
 bool channel_send(struct channel *c, const struct msg *m);
 
+/* From now on messages without descriptors are gathered and leave together before the loop waits, or with the next
+ * message that carries one: one system call and one wake-up of the peer for all that one turn of the loop brings.
+ * before (may be NULL) is called with the channel's ctx ahead of each such departure: what must be there first is
+ * sent there. Order within the channel stays. */
+void channel_batch(struct channel *c, void (*before)(void *ctx));
+
+/* Sends what was gathered, now. NULL-safe. Before the loop is stopped for good every batching channel needs it. */
+void channel_flush(struct channel *c);
+
 /* Handles what has already arrived, without waiting for the loop (a grant that precedes its use). */
 void channel_drain(struct channel *c);
 

@@ -79,6 +79,7 @@ struct conf {
         uint32_t throttle_max_s, throttle_free; /* failures without delay */
         uint32_t login_delay_s;  /* 0 = off */
         uint32_t timeout_s;
+        uint32_t cache_s;        /* 0 = each password is hashed each time */
     } auth;
     struct {                     /* pop3 { … } */
         uint32_t bad_commands_before_login, bad_commands, login_tries;

@@ -356,7 +356,7 @@ def test_unlink_before_reply(own_server, tmp_path):
         trace = tmp_path / "trace"
         (store,) = s.workers("store")
         spy = subprocess.Popen(
-            ["strace", "-f", "-ttt", "-y", "-e", "trace=unlink,unlinkat,fsync,fdatasync,sendmsg,sendto,write",
+            ["strace", "-f", "-ttt", "-y", "-e", "trace=unlink,unlinkat,fsync,fdatasync,sendmsg,sendmmsg,sendto,write",
              "-o", str(trace), "-p", str(store)],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         )
@@ -371,7 +371,7 @@ def test_unlink_before_reply(own_server, tmp_path):
     calls = trace.read_text(errors="replace").splitlines()
     unlink = [i for i, c in enumerate(calls) if "unlinkat(" in c and ".test" in c]
     sync = [i for i, c in enumerate(calls) if "fsync(" in c or "fdatasync(" in c]
-    answer = [i for i, c in enumerate(calls) if "sendmsg(" in c]
+    answer = [i for i, c in enumerate(calls) if "sendmsg(" in c or "sendmmsg(" in c]
     assert unlink and sync and answer, "\n".join(calls)
     assert any(i > unlink[-1] for i in sync), "the folder is synced after the unlink"
     assert any(i > max(x for x in sync) for i in answer), "the answer comes after the sync"

@@ -94,7 +94,7 @@ static void log_ok(const struct attempt *a)
 }
 
 /* The grant to the store, then the word to the front. */
-static void give(struct attempt *a, const struct users_entry *entry, const struct auth_store *store)
+static void give(struct attempt *a, const struct users_entry *entry, struct auth_store *store)
 {
     struct auth *w = a->auth;
     const struct conf *conf = w->conf;
@@ -110,7 +110,7 @@ static void give(struct attempt *a, const struct users_entry *entry, const struc
                                                                 : conf->mail.expire_days;
     grant.user = span_str(entry->name);
     grant.path = buf_span(&a->path);
-    if (!channel_send(store->channel, &grant)) {
+    if (!stores_grant(w, store, &grant)) {
         grants_end(w->grants, a->sid);
         attempt_fail(a, RC_SYS_TEMP, "store-gone");
         return;
@@ -134,7 +134,7 @@ void finish_with_store(struct attempt *a)
     struct auth *w = a->auth;
     /* Looked up again: while the store started the file may have changed. */
     const struct users_entry *entry = site_find(w, span_str(a->target));
-    const struct auth_store *store = stores_find(w, a->uid, a->gid);
+    struct auth_store *store = stores_find(w, a->uid, a->gid);
     struct grants_ask ask = { span_str(a->target), a->sid, 0, w->conf->limits.connections_per_user };
 
     uv_timer_stop(&a->timer);

@@ -65,7 +65,6 @@ static bool send_check(struct hasher *h, struct attempt *a)
         return false;
     h->request = a->request;
     h->sid = a->sid;
-    buf_wipe(&a->stored);
     return true;
 }
 

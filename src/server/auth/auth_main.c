@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/secret.h"
+#include "ipc/loop_log.h"
 #include "server/auth/worker_start.h"
 #include "server/sandbox.h"
 
@@ -26,6 +27,7 @@ static void attach_front(struct auth *w, uint32_t id, int fd)
         auth_front_drop(w, id);
     }
     w->front[id] = channel_open(w->loop, fd, ROLE_AUTH, ROLE_FRONT, id, &ops, w);
+    channel_batch(w->front[id], stores_flush); /* a front is never quicker than its right */
     site_tell_mechs(w, w->front[id]);
 }
 
@@ -50,8 +52,11 @@ static void attach(struct auth *w, struct msg *m)
 
 void auth_maybe_exit(struct auth *w)
 {
-    if (w->stopping && table_count(w->attempts) == 0)
-        uv_stop(w->loop);
+    if (!w->stopping || table_count(w->attempts) != 0)
+        return;
+    for (uint32_t i = 0; i < AUTH_FRONTS; i++)
+        channel_flush(w->front[i]);
+    uv_stop(w->loop);
 }
 
 static void on_stop_late(uv_timer_t *timer)
@@ -132,7 +137,9 @@ static void make(struct auth *w)
     w->attempts = table_new(sizeof(struct attempt *), AUTH_ATTEMPTS);
     w->throttle = throttle_new();
     w->grants = grants_new();
+    w->verified = verified_new();
     secret_random(w->fake_secret, sizeof w->fake_secret);
+    loop_log_start(w->loop, &w->turn);
     uv_timer_init(w->loop, &w->stop_timer);
     w->stop_timer.data = w;
 }
@@ -154,6 +161,7 @@ static void unmake(struct auth *w)
         channel_close(&w->store[i].channel);
     channel_close(&w->super);
     uv_close((uv_handle_t *)&w->stop_timer, NULL);
+    uv_close((uv_handle_t *)&w->turn, NULL);
     uv_run(w->loop, UV_RUN_DEFAULT); /* closes what is closing */
     uv_loop_close(w->loop);
     free(w->store);
@@ -162,6 +170,7 @@ static void unmake(struct auth *w)
     table_free(&w->attempts);
     throttle_free(&w->throttle);
     grants_free(&w->grants);
+    verified_free(&w->verified);
     users_file_free(&w->users);
     if (w->users_given && w->users_fd >= 0)
         close(w->users_fd);

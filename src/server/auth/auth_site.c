@@ -96,6 +96,7 @@ static void look(struct auth *w, bool force)
         event(LOG_INFO, "users-loaded", F_STR("file", path),
               F_U64("accounts", users_count(users_file_table(w->users))));
         w->users_ok = true;
+        verified_clear(w->verified); /* no entry could be found again; this frees them */
         update_mechs(w);
         break;
     case USERS_BROKEN:

@@ -83,6 +83,23 @@ void stores_ask(struct attempt *a)
     w->asked[w->nasked++] = (struct auth_store){ NULL, 0, a->uid, a->gid };
 }
 
+void stores_flush(void *auth)
+{
+    struct auth *w = auth;
+
+    if (w->granting)
+        channel_flush(w->granting->channel);
+    w->granting = NULL;
+}
+
+bool stores_grant(struct auth *w, struct auth_store *store, const struct msg *grant)
+{
+    if (w->granting != store)
+        stores_flush(w);
+    w->granting = store;
+    return channel_send(store->channel, grant);
+}
+
 static void on_store(void *ctx, struct channel *ch, struct msg *m)
 {
     (void)ctx;
@@ -97,6 +114,10 @@ static void store_gone(void *ctx, struct channel *ch, const struct err *why)
     struct msg lost;
 
     event(LOG_INFO, "peer-gone", F_STR("peer", "store"), F_U64("id", channel_id(ch)), F_ERR(why));
+    if (s && w->granting == s)
+        w->granting = NULL; /* its grants went with it */
+    else
+        stores_flush(w);
     if (s && s->channel == ch)
         *s = w->store[--w->nstore];
     msg_init(&lost, MSG_LOST, 0); /* if it lives it gets a new channel */
@@ -118,10 +139,12 @@ void stores_attach(struct auth *w, const struct msg *m, int fd)
         s = &w->store[w->nstore++];
         *s = (struct auth_store){ NULL, m->id, 0, 0 };
     }
+    stores_flush(w);
     channel_close(&s->channel); /* a new process of that number */
     s->uid = m->uid;
     s->gid = m->gid;
     s->channel = channel_open(w->loop, fd, ROLE_AUTH, ROLE_STORE, m->id, &ops, w);
+    channel_batch(s->channel, NULL);
     wake(w, m->uid, m->gid);
 }
 
@@ -132,6 +155,7 @@ void stores_answer(struct auth *w, const struct msg *m)
     if (m->number && !s)
         return; /* its channel is on its way */
     if (s && !m->number) { /* none to be had (any more): what we have is ending */
+        stores_flush(w);
         channel_close(&s->channel);
         *s = w->store[--w->nstore];
     }

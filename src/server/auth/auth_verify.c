@@ -115,6 +115,25 @@ static bool put_decoy(const struct auth *w, struct buf *out)
     return typical && put_stored(typical, out);
 }
 
+/* Hashed a short while ago with the same record: the same answer without a hash worker. Only for right ones; so nothing
+ * but the right password is quicker than others. */
+static bool is_cached(const struct attempt *a, const struct users_entry *entry, struct span stored)
+{
+    struct auth *w = a->auth;
+    struct verified_try try = { span_str(entry->name), stored, buf_span(&a->secret) };
+    uint64_t life_ms = (uint64_t)w->conf->auth.cache_s * 1000;
+
+    return life_ms && verified_has(w->verified, &try, uv_now(w->loop), life_ms);
+}
+
+static void remember(const struct attempt *a)
+{
+    struct verified_try try = { span_str(a->user), buf_span(&a->stored), buf_span(&a->secret) };
+
+    if (a->auth->conf->auth.cache_s)
+        verified_put(a->auth->verified, &try, uv_now(a->auth->loop));
+}
+
 void verify_password(struct attempt *a)
 {
     struct auth *w = a->auth;
@@ -136,6 +155,8 @@ void verify_password(struct attempt *a)
         a->user = mem_str(entry->name);
     if (a->decoy && !put_decoy(w, &stored))
         attempt_fail(a, RC_AUTH, a->reason);
+    else if (!a->decoy && is_cached(a, entry, buf_span(&stored)))
+        finish_verified(a, entry);
     else if (!hash_ask(a, buf_span(&stored)))
         attempt_fail(a, RC_SYS_TEMP, "hash-queue-full");
     buf_wipe(&stored);
@@ -143,14 +164,16 @@ void verify_password(struct attempt *a)
 
 void verify_hashed(struct attempt *a, bool right, bool broken)
 {
-    if (a->decoy)
+    if (a->decoy) {
         attempt_fail(a, RC_AUTH, a->reason);
-    else if (broken)
+    } else if (broken) {
         attempt_fail(a, RC_SYS_TEMP, "password-scheme");
-    else if (!right)
+    } else if (!right) {
         attempt_fail(a, RC_AUTH, "wrong-password");
-    else
+    } else {
+        remember(a);
         finish_verified(a, site_find(a->auth, span_str(a->user)));
+    }
 }
 
 /* RFC 1939 §7 with RFC 6856 §2.2: MD5 over the timestamp and the secret as a stored string. */

@@ -14,6 +14,7 @@
 #include "auth/table.h"
 #include "auth/throttle.h"
 #include "auth/users_file.h"
+#include "auth/verified.h"
 #include "ipc/channel.h"
 #include "pop3/engine.h"
 #include "sasl/sasl.h"
@@ -62,7 +63,7 @@ struct attempt {
     const char *reason;       /* for the log alone */
     char *user;               /* the account whose credentials were shown (as in the users file) */
     char *target;             /* the account that is logged in: the same but for masters */
-    struct buf stored;        /* the stored password, while the hash workers have it to do */
+    struct buf stored;        /* the stored password, while the hash workers have it to do and after */
     uint64_t request;
     struct attempt *next;     /* in the queue for hash workers */
     uint32_t uid, gid;
@@ -96,6 +97,7 @@ struct auth {
     struct table *attempts;   /* sid -> struct attempt * */
     struct throttle *throttle;
     struct grants *grants;
+    struct verified *verified;
     struct users_file *users;
     int users_fd;             /* the users file as the supervisor opened it */
     bool users_given;
@@ -108,6 +110,8 @@ struct auth {
     uint32_t own_uid, own_gid;         /* when not root: whose mail this is */
     uint32_t default_uid, default_gid; /* of users without uid; 0 = there is none */
     uv_timer_t stop_timer;
+    uv_prepare_t turn;                 /* log lines leave before the loop waits */
+    struct auth_store *granting;       /* the store that grants may still be on their way to; NULL = none */
 };
 
 /* auth_site.c */
@@ -158,6 +162,8 @@ struct auth_store *stores_find(struct auth *w, uint32_t uid, uint32_t gid);
 void stores_ask(struct attempt *a);
 void stores_attach(struct auth *w, const struct msg *m, int fd);
 void stores_answer(struct auth *w, const struct msg *m);
+bool stores_grant(struct auth *w, struct auth_store *store, const struct msg *grant);
+void stores_flush(void *auth); /* every grant is on its way before what follows is */
 
 /* auth_main.c */
 void auth_maybe_exit(struct auth *w);

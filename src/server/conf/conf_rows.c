@@ -155,6 +155,8 @@ const struct conf_row conf_rows[] = {
          "shortest time between two logins of a user (LOGIN-DELAY); 0 = any"),
     TIME("auth", "timeout", LIVE, TOP(auth.timeout_s), "10s", 1, 300,
          "how long the check of a password may take"),
+    TIME("auth", "cache", LIVE, TOP(auth.cache_s), "5m", 0, DAY,
+         "how long a password that was right is not hashed again; a changed record counts at once; 0 = never"),
 
     NUM("pop3", "login_tries", LIVE, TOP(pop3.login_tries), "5", 1, 100,
         "failed logins, then the connection is closed"),

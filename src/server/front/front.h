@@ -148,6 +148,7 @@ struct front {
     bool has_policies;
     struct counters *counters;
     uv_timer_t tick;
+    uv_prepare_t turn;          /* log lines leave before the loop waits */
     bool stopping, accepting_paused;
     uint8_t *scratch;           /* FRONT_SCRATCH: output being made */
     uint8_t *sasl;              /* LIMIT_SASL_LINE: decoded SASL lines */

@@ -6,6 +6,7 @@
 #include "server/front/front.h"
 
 #include "base/log.h"
+#include "ipc/loop_log.h"
 #include "server/sandbox.h"
 
 #include <errno.h>
@@ -161,12 +162,14 @@ static void take_peer(struct front *f, struct msg *m)
             front_auth_gone(f, f->auth, &replaced);
         channel_close(&old_auth);
         f->auth = channel_open(f->loop, m->fds[0], ROLE_FRONT, ROLE_AUTH, m->id, &auth_ops, f);
+        channel_batch(f->auth, NULL);
         m->fds[0] = -1;
     } else if (m->role == ROLE_STORE && m->id < FRONT_STORES) {
         if (f->store[m->id])
             front_store_gone(f, f->store[m->id], &replaced);
         channel_close(&old_store);
         f->store[m->id] = channel_open(f->loop, m->fds[0], ROLE_FRONT, ROLE_STORE, m->id, &store_ops, f);
+        channel_batch(f->store[m->id], NULL);
         m->fds[0] = -1;
     }
 }
@@ -287,6 +290,7 @@ int main(void)
     sandbox_signals();
     log_open("front", 2, LOG_INFO);
     f->loop = uv_default_loop();
+    loop_log_start(f->loop, &f->turn);
     f->scratch = mem_new(FRONT_SCRATCH);
     f->read_room = mem_new(FRONT_BODY_READ);
     f->sasl = mem_new(LIMIT_SASL_LINE);

@@ -5,6 +5,7 @@
 #include "server/store/store_worker.h"
 
 #include "base/log.h"
+#include "ipc/loop_log.h"
 #include "server/sandbox.h"
 
 #include <stdlib.h>
@@ -82,6 +83,7 @@ static void take_peer(struct store_worker *w, struct msg *m)
             channel_close(&old);
         }
         w->front[m->id] = channel_open(w->loop, fd, ROLE_STORE, ROLE_FRONT, m->id, &front_ops, w);
+        channel_batch(w->front[m->id], NULL);
     } else {
         close(fd);
     }
@@ -158,6 +160,7 @@ int main(void)
     log_open("store", 2, LOG_INFO);
     w->loop = uv_default_loop();
     w->ops = &store_maildir;
+    loop_log_start(w->loop, &w->turn);
     w->idle_since_ms = uv_now(w->loop);
     w->tick.data = w;
     uv_timer_init(w->loop, &w->tick);

@@ -324,6 +324,9 @@ void store_front_gone(void *ctx, struct channel *ch, const struct err *why)
 
 void store_maybe_exit(struct store_worker *w)
 {
-    if (w->stopping && w->nbusy == 0 && w->nsessions == 0)
-        uv_stop(w->loop);
+    if (!w->stopping || w->nbusy || w->nsessions)
+        return;
+    for (uint32_t i = 0; i < STORE_FRONTS; i++)
+        channel_flush(w->front[i]);
+    uv_stop(w->loop);
 }

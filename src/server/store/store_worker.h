@@ -62,6 +62,7 @@ struct store_worker {
     struct session *sessions[STORE_BUCKETS];
     uint32_t nsessions, nbusy;
     uv_timer_t tick;
+    uv_prepare_t turn; /* log lines leave before the loop waits */
     uint64_t idle_since_ms;
     bool ready, stopping;
 };

@@ -38,6 +38,67 @@ static void right_password(void **state)
     world_free(&w);
 }
 
+static void keep_for_a_minute(struct conf *conf)
+{
+    conf->auth.cache_s = 60;
+}
+
+static void come_in(struct world *w, uint64_t sid, bool asked)
+{
+    login_pass(w, sid, "bob", "pencil");
+    if (asked) {
+        expect_hash(w, "pencil");
+        answer_hash(w, true);
+    }
+    if (w->store < 0)
+        give_store(w);
+    expect_ok(w, sid, "bob");
+}
+
+/* The file reaches auth through another channel than logins do. */
+static void wait_for_users(struct world *w, const char *text)
+{
+    for (int i = 0; i < 1000 && !world_logged(w, text); i++)
+        usleep(10000);
+    assert_true(world_logged(w, text));
+}
+
+/* A right password is not hashed again; a wrong one is, each time, and whatever decides is asked each time. */
+static void right_passwords_are_remembered(void **state)
+{
+    struct world *w = world_new(BOB "al:" STORED ":2000:2001\n", keep_for_a_minute);
+
+    (void)state;
+    come_in(w, SID(0, 1), true);
+    come_in(w, SID(1, 1), false);
+    for (int i = 0; i < 2; i++) { /* another password, another user with the same record */
+        login_pass(w, SID(0, 2), "bob", "Pencil");
+        expect_hash(w, "Pencil");
+        answer_hash(w, false);
+        expect_fail(w, w->front[0], RC_AUTH);
+    }
+    login_pass(w, SID(0, 2), "al", "pencil");
+    expect_hash(w, "pencil");
+    answer_hash(w, false);
+    expect_fail(w, w->front[0], RC_AUTH);
+    come_in(w, SID(0, 3), false);
+    world_users(w, "bob:" STORED ":2000:2001::::disabled\nal:" STORED ":2000:2001\ncy:" STORED ":2000:2001\n");
+    wait_for_users(w, "accounts=3");
+    login_pass(w, SID(0, 4), "bob", "pencil"); /* looks like any other that fails */
+    expect_hash(w, NULL);
+    answer_hash(w, true);
+    expect_fail(w, w->front[0], RC_AUTH);
+    world_users(w, "bob:{SCRAM-SHA-256}4096,W22ZaJ0SNY7soEsUEjb6gQ==,XG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,"
+                   "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=:2000:2001\n");
+    wait_for_users(w, "accounts=1");
+    login_pass(w, SID(0, 5), "bob", "pencil"); /* the old password of a record that is no more */
+    expect_hash(w, "pencil");
+    answer_hash(w, false);
+    expect_fail(w, w->front[0], RC_AUTH);
+    assert_false(world_logged(w, "pencil"));
+    world_free(&w);
+}
+
 static void what_the_store_is_told(void **state)
 {
     struct world *w = world_new("bob:" STORED
@@ -381,6 +442,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(right_password),
+        cmocka_unit_test(right_passwords_are_remembered),
         cmocka_unit_test(what_the_store_is_told),
         cmocka_unit_test(nothing_tells_who_exists),
         cmocka_unit_test(our_own_faults),
