@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -47,6 +48,10 @@ const struct sys_ops sys_real = {
     .lock = real_lock,
     .memfd = memfd_create,
     .seal = real_seal,
+    .inotify_init = inotify_init1,
+    .inotify_add = inotify_add_watch,
+    .inotify_remove = inotify_rm_watch,
+    .fstatfs = fstatfs,
 };
 
 const struct sys_ops *sys = &sys_real;

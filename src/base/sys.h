@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/vfs.h>
 
 struct sys_ops {
     int (*openat)(int dir, const char *path, int flags, mode_t mode);
@@ -33,6 +34,10 @@ struct sys_ops {
     int (*lock)(int fd, struct flock *range); /* F_OFD_SETLK: the lock lives and dies with the descriptor */
     int (*memfd)(const char *name, unsigned flags);
     int (*seal)(int fd, int seals);
+    int (*inotify_init)(int flags);
+    int (*inotify_add)(int fd, const char *path, uint32_t mask);
+    int (*inotify_remove)(int fd, int watch);
+    int (*fstatfs)(int fd, struct statfs *fs);
 };
 
 extern const struct sys_ops sys_real;

@@ -12,8 +12,12 @@ static void flush(struct block_writer *w)
     struct span s = { w->piece, w->n };
 
     checksum_feed(&w->sum, s);
-    if (!w->error && !sys_write_all(w->fd, s))
+    if (w->to) {
+        if (!buf_put_span(w->to, s))
+            w->error = EFBIG;
+    } else if (!w->error && !sys_write_all(w->fd, s)) {
         w->error = errno;
+    }
     w->n = 0;
 }
 
@@ -26,6 +30,12 @@ void block_writer_open(struct block_writer *w, int fd)
 {
     *w = (struct block_writer){ .fd = fd, .piece = mem_new(BLOCK_OCTETS) };
     checksum_init(&w->sum);
+}
+
+void block_writer_open_buf(struct block_writer *w, struct buf *to)
+{
+    block_writer_open(w, -1);
+    w->to = to;
 }
 
 void block_put(struct block_writer *w, struct span s)

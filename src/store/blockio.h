@@ -1,4 +1,4 @@
-/* blockio.h - writing and reading our own files in pieces, with a checksum over what went by.
+/* blockio.h - writing and reading our own files in pieces (or the same in memory), with a checksum over what went by.
  *
  * A writer remembers its first failure, so that its users put record after record and ask once, at the end.
  * Memory is one piece, whatever the size of the file. Does not know: formats, names, durability.
@@ -6,13 +6,14 @@
 #ifndef RESTANTE_STORE_BLOCKIO_H
 #define RESTANTE_STORE_BLOCKIO_H
 
-#include "base/span.h"
+#include "base/buf.h"
 #include "store/checksum.h"
 
-enum { BLOCK_OCTETS = 32768 };
+enum { BLOCK_OCTETS = 65536 };
 
 struct block_writer {
     int fd;    /* borrowed; written at its position */
+    struct buf *to; /* or appended here */
     int error; /* errno of the first failure, 0 without one */
     struct checksum sum;
     uint8_t *piece;
@@ -20,6 +21,7 @@ struct block_writer {
 };
 
 void block_writer_open(struct block_writer *w, int fd);
+void block_writer_open_buf(struct block_writer *w, struct buf *to);
 void block_put(struct block_writer *w, struct span s);
 /* Writes what is left and frees the piece. False, with errno, when anything failed. */
 bool block_writer_close(struct block_writer *w);

@@ -65,33 +65,53 @@ static bool put_body(struct block_writer *w, const struct index_source *src)
     return true;
 }
 
+/* Writes what follows the header and puts the checksum into it. */
+static bool write_body(struct block_writer *w, const struct index_source *src, uint8_t *header,
+                       struct index_header *h)
+{
+    bool got;
+    int code;
+
+    index_put_header(header, h);
+    checksum_feed(&w->sum, span_of(header, INDEX_HEADER_OCTETS));
+    got = put_body(w, src);
+    code = errno;
+    if (!block_writer_close(w))
+        return false;
+    h->checksum = checksum_end(&w->sum);
+    index_put_header(header, h);
+    errno = code;
+    return got;
+}
+
 bool index_write(int fd, const struct index_source *src, uint64_t *octets, struct err *e)
 {
     uint8_t header[INDEX_HEADER_OCTETS] = { 0 };
     struct block_writer w;
     struct index_header h;
-    bool got;
-    int code;
 
     /* Zeros first: a torn file has no magic. The checksum is known at the end. */
     if (!sum_up(src, &h) || !sys_write_all(fd, span_of(header, sizeof header)))
         return failed(e);
-    index_put_header(header, &h);
     block_writer_open(&w, fd);
-    checksum_feed(&w.sum, span_of(header, sizeof header));
-    got = put_body(&w, src);
-    code = errno;
-    if (!block_writer_close(&w))
-        return failed(e);
-    if (!got) {
-        errno = code;
-        return failed(e);
-    }
-    h.checksum = checksum_end(&w.sum);
-    index_put_header(header, &h);
-    if (sys->pwrite(fd, header, sizeof header, 0) != (ssize_t)sizeof header)
+    if (!write_body(&w, src, header, &h) || sys->pwrite(fd, header, sizeof header, 0) != (ssize_t)sizeof header)
         return failed(e);
     *octets = INDEX_HEADER_OCTETS + (uint64_t)h.count * INDEX_RECORD_OCTETS + h.strings_octets;
+    return true;
+}
+
+bool index_write_octets(struct buf *to, const struct index_source *src, struct err *e)
+{
+    uint8_t header[INDEX_HEADER_OCTETS] = { 0 };
+    struct block_writer w;
+    struct index_header h;
+
+    if (!sum_up(src, &h) || !buf_put(to, header, sizeof header))
+        return failed(e);
+    block_writer_open_buf(&w, to);
+    if (!write_body(&w, src, header, &h))
+        return failed(e);
+    memcpy(to->p, header, sizeof header);
     return true;
 }
 

@@ -1,10 +1,11 @@
-/* index_write.h - writes a listing in the format of index.h, to a file or to a sealed memfd.
+/* index_write.h - writes a listing in the format of index.h, to a file, to a sealed memfd or into memory.
  *
  * Does not know: where the messages come from, file names, renaming.
  */
 #ifndef RESTANTE_STORE_INDEX_WRITE_H
 #define RESTANTE_STORE_INDEX_WRITE_H
 
+#include "base/buf.h"
 #include "store/index.h"
 
 struct index_item {
@@ -23,6 +24,9 @@ struct index_source {
 
 /* Writes the whole listing to an empty file at its position; octets is its size. */
 bool index_write(int fd, const struct index_source *src, uint64_t *octets, struct err *e);
+
+/* The same into an empty buffer. */
+bool index_write_octets(struct buf *to, const struct index_source *src, struct err *e);
 
 /* The same as a sealed memfd, which the caller closes. */
 bool index_write_memfd(const struct index_source *src, int *fd, uint64_t *octets, struct err *e);

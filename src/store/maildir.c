@@ -1,7 +1,7 @@
 /* maildir.c - the store whose maildrops are Maildirs (store_maildir): see store.h.
  *
- * An open maildrop is a lock, three directories and a descriptor of its listing: nothing grows with the
- * number of messages while a session idles. The files it keeps beside the mail are restante-lock (lock.h),
+ * An open maildrop is a lock and a listing that it shares with others; its directories are open from the first
+ * message handed out. Nothing grows with the number of messages while a session idles. The files it keeps beside the mail are restante-lock (lock.h),
  * restante-index (mdsnap.h), restante-commit (mdcommit.h) and restante-uidl (uidmap.h).
  * Does not know: POP3, users, how messages are sent.
  */
@@ -9,20 +9,21 @@
 #include "base/sys.h"
 #include "store/lock.h"
 #include "store/mdcommit.h"
+#include "store/mdopen.h"
 #include "store/mdsnap.h"
-#include "store/mdtidy.h"
-#include "store/store.h"
-#include "store/mduid.h"
+#include "store/warm.h"
 
-#include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 struct drop {
-    struct mddir dir;
+    struct mddir dir; /* at rest until a message is asked for */
     struct store_policy policy;
     int lock;
-    struct index_reader listing; /* the snapshot; owns its descriptor */
-    uint64_t listing_octets;
+    int listing; /* of a short one, when somebody wants a descriptor */
+    struct mdview *view; /* the snapshot */
+    struct md_state place;
+    struct index_reader reader; /* over the view, while a commit runs */
     struct mdfind find;
 };
 
@@ -43,62 +44,26 @@ static void change_end(struct drop *drop)
         lock_change_end(drop->lock);
 }
 
-static bool assign_uids(struct drop *drop, struct mdlist *l, struct err *e)
+static bool octets_memfd(struct span octets, int *fd, struct err *e)
 {
-    struct uidmap map;
-    bool ok = uidmap_load(&map, &drop->dir, e);
-
-    if (ok && !mduid_assign(l, &map))
-        ok = err_set(e, FAULT_PERM, "%s holds more messages than can be listed", drop->dir.path);
-    uidmap_free(&map);
-    return ok;
+    *fd = sys->memfd("restante-listing", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (*fd >= 0 && sys_write_all(*fd, octets) &&
+        sys->seal(*fd, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) == 0)
+        return true;
+    err_errno(e, "write", "the listing");
+    sys_close(fd);
+    return false;
 }
 
-static void tidy(struct drop *drop, struct mdlist *l)
+static struct drop *drop_new(const struct store_policy *policy)
 {
-    mdtidy_twins(l, &drop->dir);
-    if (drop->policy.expire_days != 0 && drop->policy.expire_days != UINT32_MAX)
-        mdtidy_expire(l, &drop->dir, &drop->policy);
-    if (drop->policy.move_to_cur)
-        mdtidy_move(l, &drop->dir);
-    mdlist_sort(l);
-}
+    struct drop *d = mem_zero(1, sizeof *d);
 
-static bool make_snapshot(struct drop *drop, struct mdlist *l, struct err *e)
-{
-    struct mdsnap snap = { .fd = -1, .legacy = drop->policy.need_legacy };
-    bool ok;
-
-    if (!mdlist_load(l, &drop->dir, e))
-        return false;
-    if (drop->policy.sessions == STORE_LOOK)
-        mdlist_sort(l);
-    else
-        tidy(drop, l);
-    ok = mdsnap_measure(&snap, l, &drop->find, e);
-    if (ok) {
-        mdlist_sort(l); /* without what turned out unreadable */
-        ok = assign_uids(drop, l, e) && mdsnap_publish(&snap, l, &drop->dir, e);
-    }
-    mdsnap_abandon(&snap);
-    drop->listing_octets = snap.octets;
-    return ok && index_reader_open(&drop->listing, snap.fd, snap.octets, e);
-}
-
-static bool open_locked(struct drop *drop, struct err *e)
-{
-    struct mdlist l;
-    bool ok;
-
-    if (drop->policy.sessions != STORE_LOOK) {
-        mdcommit_replay(&drop->find, drop->policy.durable);
-        mdtidy_tmp(&drop->dir);
-    }
-    mdlist_init(&l);
-    ok = make_snapshot(drop, &l, e);
-    mdlist_free(&l);
-    mdfind_free(&drop->find); /* the names read while opening are old by the time they are asked for */
-    return ok;
+    d->policy = *policy;
+    d->lock = d->listing = -1;
+    d->dir.root = -1;
+    mdfind_init(&d->find, &d->dir);
+    return d;
 }
 
 static void drop_close(struct drop **drop)
@@ -108,74 +73,136 @@ static void drop_close(struct drop **drop)
     if (!d)
         return;
     mdfind_free(&d->find);
-    index_reader_close(&d->listing);
+    mdview_leave(&d->view);
+    sys_close(&d->listing);
     sys_close(&d->lock);
     mddir_close(&d->dir);
     free(d);
     *drop = NULL;
 }
 
+static bool make_snapshot(struct drop *d, struct err *e)
+{
+    if (!change_begin(d, e))
+        return false;
+    d->view = mdopen(&d->find, &d->policy, e);
+    change_end(d);
+    return d->view != NULL;
+}
+
 static bool drop_open(const char *path, const struct store_policy *policy, struct drop **drop, struct err *e)
 {
-    struct drop *d = mem_zero(1, sizeof *d);
-    bool ok;
+    struct drop *d = drop_new(policy);
 
-    d->policy = *policy;
-    d->lock = -1;
-    d->listing.fd = -1;
     *drop = d;
-    ok = mddir_open(&d->dir, path, policy->create, e);
-    mdfind_init(&d->find, &d->dir);
-    ok = ok && (policy->sessions == STORE_LOOK ||
-                lock_session(&d->dir, policy->sessions == STORE_EXCLUSIVE, &d->lock, e)) && change_begin(d, e);
-    if (ok) {
-        ok = open_locked(d, e);
-        change_end(d);
+    if (mddir_open(&d->dir, path, policy->create, e) &&
+        (policy->sessions == STORE_LOOK ||
+         lock_session(&d->dir, policy->sessions == STORE_EXCLUSIVE, &d->lock, e)) &&
+        make_snapshot(d, e)) {
+        if (mdstate_take(&d->dir, &d->place))
+            mddir_rest(&d->dir); /* else it is about to be replaced: what is open stays */
+        return true;
     }
-    if (!ok)
+    drop_close(drop);
+    return false;
+}
+
+static enum store_warm open_warm(struct drop *d, struct err *e)
+{
+    if (!warm_has(d->policy.warm, d->dir.path))
+        return STORE_COLD;
+    if (!mddir_open_root(&d->dir, e))
+        return STORE_COLD; /* to be made perhaps; else the cold way fails too, and says why */
+    if (!lock_session(&d->dir, d->policy.sessions == STORE_EXCLUSIVE, &d->lock, e))
+        return STORE_FAILED;
+    d->view = mdopen_warm(&d->dir, &d->policy, &d->place);
+    mddir_rest(&d->dir);
+    return d->view ? STORE_OPENED : STORE_COLD;
+}
+
+static enum store_warm drop_open_warm(const char *path, const struct store_policy *policy, struct drop **drop,
+                                      struct err *e)
+{
+    enum store_warm answer = STORE_COLD;
+
+    *drop = NULL;
+    if (!policy->warm || policy->sessions == STORE_LOOK)
+        return answer;
+    *drop = drop_new(policy);
+    if (mddir_name(&(*drop)->dir, path, e))
+        answer = open_warm(*drop, e);
+    if (answer != STORE_OPENED)
         drop_close(drop);
-    return ok;
+    return answer;
 }
 
 static uint32_t drop_count(const struct drop *drop)
 {
-    return drop->listing.h.count;
+    return mdview_header(drop->view)->count;
+}
+
+static struct span drop_brief(const struct drop *drop)
+{
+    return mdview_brief(drop->view);
 }
 
 static bool drop_listing(struct drop *drop, int *fd, uint64_t *octets, struct err *e)
 {
-    (void)e;
-    *fd = drop->listing.fd;
-    *octets = drop->listing_octets;
+    *fd = mdview_file(drop->view, octets);
+    if (*fd >= 0)
+        return true;
+    if (drop->listing < 0 && !octets_memfd(mdview_octets(drop->view), &drop->listing, e))
+        return false;
+    *fd = drop->listing;
     return true;
 }
 
-/* What the snapshot says of message i. The name points into the reader. */
+static bool take_seen(const struct index_record *rec, struct span path, struct md_seen *seen)
+{
+    if (!md_split(path, seen))
+        return false;
+    seen->size = rec->file_size;
+    seen->mtime_ns = rec->mtime_ns;
+    return true;
+}
+
+/* What the snapshot says of message i, in rising order. The name points into the reader. */
 static bool get_seen(void *ctx, uint32_t i, struct md_seen *seen)
 {
     struct drop *drop = ctx;
     struct index_record rec;
     struct span uid, path;
 
-    if (!index_reader_get(&drop->listing, i, &rec, &uid, &path) || !md_split(path, seen))
-        return false;
-    seen->size = rec.file_size;
-    seen->mtime_ns = rec.mtime_ns;
-    return true;
+    return index_reader_get(&drop->reader, i, &rec, &uid, &path) && take_seen(&rec, path, seen);
+}
+
+/* Something is not as it was listed, and no watch told: what is remembered is wrong (a file can be written to where
+ * nobody watches: by a second name, by a mapping). */
+static void distrust(const struct drop *drop)
+{
+    if (drop->policy.warm)
+        warm_forget(drop->policy.warm, drop->dir.path);
 }
 
 static bool drop_fetch(struct drop *drop, uint32_t i, int *fd, struct err *e)
 {
+    struct mdview_strings strings;
+    struct index_record rec;
     struct md_seen seen;
     struct md_place place;
     enum md_found found;
-    bool got = get_seen(drop, i, &seen);
+    struct span path;
 
     *fd = -1;
-    found = got ? mdfind_open(&drop->find, &seen, &place, fd, e) : MD_TROUBLE;
-    index_reader_rest(&drop->listing); /* sessions idle for long between messages */
-    if (!got)
+    if (!mdstate_wake(&drop->dir, &drop->place, e))
+        return false;
+    if (!mdview_get(drop->view, i, &rec, &strings, &path) || !take_seen(&rec, path, &seen)) {
+        distrust(drop);
         return err_set(e, FAULT_TEMP, "%s: the listing cannot be read any more", drop->dir.path);
+    }
+    found = mdfind_open(&drop->find, &seen, &place, fd, e);
+    if (found == MD_CHANGED)
+        distrust(drop);
     switch (found) {
     case MD_FOUND: return true;
     case MD_GONE: return err_set(e, FAULT_GONE, "message %u of %s was removed by others", i + 1, drop->dir.path);
@@ -202,38 +229,67 @@ static void mark_seen(struct drop *drop, uint32_t i)
         mddir_move(drop->dir.sub[place.sub], place.name, drop->dir.sub[MD_CUR], name);
 }
 
-static bool has_any(const uint8_t *marks, uint32_t count)
+static uint32_t count_marks(const uint8_t *marks, uint32_t count)
 {
+    uint32_t n = 0;
+
     for (uint32_t i = 0; i < count; i++)
-        if (is_marked(marks, i))
-            return true;
-    return false;
+        n += is_marked(marks, i);
+    return n;
+}
+
+static void mark_all_seen(struct drop *drop, const struct store_commit *c)
+{
+    uint32_t count = drop_count(drop);
+
+    for (uint32_t i = 0; i < count && drop->policy.mark_seen; i++)
+        if (is_marked(c->retrieved, i) && !is_marked(c->deleted, i))
+            mark_seen(drop, i);
+}
+
+/* The listing after a commit, for the next open. */
+static void update_listing(struct drop *drop, const struct store_commit *c)
+{
+    if (!mdopen_after_commit(&drop->find, &drop->policy) && c->deleted)
+        mdsnap_shrink(drop->view, c->deleted, &drop->dir);
+}
+
+/* Under the lock, with open directories. */
+static bool commit_locked(struct drop *drop, const struct store_commit *c, struct md_outcome *out, struct err *e)
+{
+    enum { FEW = 200 }; /* more would only fill what remembers touched names: then the next open scans */
+    uint32_t count = drop_count(drop), deleted = count_marks(c->deleted, count);
+    struct md_victims victims = { count, c->deleted, get_seen, drop };
+    bool ok = true;
+
+    if (drop->policy.warm && deleted + (drop->policy.mark_seen ? count_marks(c->retrieved, count) : 0) > FEW)
+        warm_forget(drop->policy.warm, drop->dir.path);
+    drop->reader = mdview_reader(drop->view);
+    mark_all_seen(drop, c);
+    if (deleted)
+        ok = mdcommit_run(&drop->find, &victims, drop->policy.durable, out, e);
+    index_reader_rest(&drop->reader);
+    if (deleted)
+        update_listing(drop, c);
+    return ok;
 }
 
 static bool drop_commit(struct drop *drop, struct store_commit *c, struct err *e)
 {
-    uint32_t count = drop_count(drop);
-    struct md_victims victims = { count, c->deleted, get_seen, drop };
     struct md_outcome out = { 0, 0 };
-    bool any = c->deleted && has_any(c->deleted, count), ok = true;
+    uint32_t deleted = count_marks(c->deleted, drop_count(drop));
+    bool ok;
 
     c->removed = c->failed = 0;
     if (drop->policy.sessions == STORE_LOOK)
         return err_set(e, FAULT_BAD, "%s was opened to look only", drop->dir.path);
-    if (!change_begin(drop, e)) {
-        for (uint32_t i = 0; i < count; i++)
-            c->failed += is_marked(c->deleted, i);
-        return c->failed == 0;
-    }
-    for (uint32_t i = 0; i < count && drop->policy.mark_seen; i++)
-        if (is_marked(c->retrieved, i) && !is_marked(c->deleted, i))
-            mark_seen(drop, i);
-    if (any) {
-        ok = mdcommit_run(&drop->find, &victims, drop->policy.durable, &out, e);
-        mdsnap_shrink(&drop->listing, c->deleted, &drop->dir);
-    }
+    if (!deleted && !(drop->policy.mark_seen && count_marks(c->retrieved, drop_count(drop))))
+        return true;
+    c->failed = deleted;
+    if (!mdstate_wake(&drop->dir, &drop->place, e) || !change_begin(drop, e))
+        return !deleted;
+    ok = commit_locked(drop, c, &out, e);
     change_end(drop);
-    index_reader_rest(&drop->listing);
     c->removed = out.removed;
     c->failed = out.failed;
     return ok;
@@ -242,7 +298,9 @@ static bool drop_commit(struct drop *drop, struct store_commit *c, struct err *e
 const struct store_ops store_maildir = {
     .name = "maildir",
     .open = drop_open,
+    .open_warm = drop_open_warm,
     .count = drop_count,
+    .brief = drop_brief,
     .listing = drop_listing,
     .fetch = drop_fetch,
     .commit = drop_commit,

@@ -98,25 +98,46 @@ static bool open_root(struct mddir *d, bool create, struct err *e)
 
 bool mddir_open(struct mddir *d, const char *path, bool create, struct err *e)
 {
-    *d = (struct mddir){ .root = -1 };
-    for (int i = 0; i < MD_SUBS; i++)
-        d->sub[i] = -1;
-    d->path = checked_path(path);
-    if (!d->path)
-        return err_set(e, FAULT_BAD, "the path of a maildrop is absolute, without \"..\": %s", path);
-    if (open_root(d, create, e) && open_subs(d, create, e))
+    if (mddir_name(d, path, e) && open_root(d, create, e) && open_subs(d, create, e))
         return true;
     mddir_close(d);
     return false;
 }
 
-void mddir_close(struct mddir *d)
+bool mddir_name(struct mddir *d, const char *path, struct err *e)
+{
+    *d = (struct mddir){ .root = -1, .path = checked_path(path) };
+    for (int i = 0; i < MD_SUBS; i++)
+        d->sub[i] = -1;
+    return d->path || err_set(e, FAULT_BAD, "the path of a maildrop is absolute, without \"..\": %s", path);
+}
+
+bool mddir_open_root(struct mddir *d, struct err *e)
+{
+    d->root = sys_open(AT_FDCWD, d->path, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+    return d->root >= 0 || err_errno(e, "open", d->path);
+}
+
+void mddir_rest(struct mddir *d)
 {
     for (int i = 0; i < MD_SUBS; i++)
         sys_close(&d->sub[i]);
     sys_close(&d->root);
+}
+
+void mddir_close(struct mddir *d)
+{
+    mddir_rest(d);
     free(d->path);
     d->path = NULL;
+}
+
+bool mddir_wake(struct mddir *d, struct err *e)
+{
+    if (d->root >= 0 || (open_root(d, false, e) && open_subs(d, false, e)))
+        return true;
+    mddir_rest(d);
+    return false;
 }
 
 const char *mddir_sub_name(enum md_sub sub)

@@ -22,6 +22,14 @@ struct mddir {
 bool mddir_open(struct mddir *d, const char *path, bool create, struct err *e);
 void mddir_close(struct mddir *d);
 
+/* The same in two steps, without the directories: the path is checked, then the root alone is opened, only to look
+ * things up in it. */
+bool mddir_name(struct mddir *d, const char *path, struct err *e);
+bool mddir_open_root(struct mddir *d, struct err *e);
+/* Closes the directories and keeps the path; opens them again. */
+void mddir_rest(struct mddir *d);
+bool mddir_wake(struct mddir *d, struct err *e);
+
 const char *mddir_sub_name(enum md_sub sub); /* "new", "cur", "tmp" */
 
 /* err_errno with the file's place in the text; name may hold any octets. */

@@ -36,31 +36,6 @@ static void take_stat(struct md_msg *m, const struct stat *st, const struct mdna
     m->usec = name->usec;
 }
 
-/* Looks at one file. Sets gone when it is not there under this name. False for troubles that are not the
- * message's own: then the maildrop cannot be opened. */
-static bool look(struct mdlist *l, const struct mddir *d, struct md_msg *m, struct err *e)
-{
-    struct mdname name = mdname_parse(span_str(mdlist_name(l, m)));
-    struct stat st;
-
-    m->gone = false;
-    if (sys->fstatat(d->sub[m->sub], mdlist_name(l, m), &st, AT_SYMLINK_NOFOLLOW) != 0) {
-        if (errno == ENOENT)
-            m->gone = true;
-        else if (errno == EACCES || errno == ENOMEM)
-            return mddir_fail(d, e, "stat a message in", mddir_sub_name(m->sub));
-        else
-            skip(d, l, m, strerror(errno));
-        return true;
-    }
-    take_stat(m, &st, &name);
-    if (!S_ISREG(st.st_mode))
-        skip(d, l, m, S_ISLNK(st.st_mode) ? "symbolic link" : "not a regular file");
-    else if (is_unreadable(&st))
-        skip(d, l, m, "no permission to read");
-    return true;
-}
-
 /* Gives every message that is not where it was the name it has now, and looks at it again; one whose base no
  * scan holds any more is gone for good. *left: those that had moved on before we looked. */
 static bool search(struct mdlist *l, const struct mddir *d, uint32_t *left, struct err *e)
@@ -77,7 +52,7 @@ static bool search(struct mdlist *l, const struct mddir *d, uint32_t *left, stru
 
         if (at == now.n)
             continue;
-        ok = mdlist_rename(l, m, now.v[at].sub, span_str(mdlist_name(&now, &now.v[at]))) && look(l, d, m, e);
+        ok = mdlist_rename(l, m, now.v[at].sub, span_str(mdlist_name(&now, &now.v[at]))) && mdlist_look(l, d, m, e);
         *left += m->gone;
     }
     mdlist_free(&now);
@@ -131,11 +106,35 @@ bool mdlist_load(struct mdlist *l, const struct mddir *d, struct err *e)
     if (!mdlist_scan(l, d, e))
         return false;
     for (uint32_t i = 0; i < l->n; i++)
-        if (!look(l, d, &l->v[i], e))
+        if (!mdlist_look(l, d, &l->v[i], e))
             return false;
     if (!search_all(l, d, e))
         return false;
     drop_same(l);
+    return true;
+}
+
+bool mdlist_look(struct mdlist *l, const struct mddir *d, struct md_msg *m, struct err *e)
+{
+    struct mdname name = mdname_parse(span_str(mdlist_name(l, m)));
+    struct stat st;
+
+    m->gone = false;
+    if (sys->fstatat(d->sub[m->sub], mdlist_name(l, m), &st, AT_SYMLINK_NOFOLLOW) != 0) {
+        if (errno == ENOENT)
+            m->gone = true;
+        else if (errno == EACCES || errno == ENOMEM)
+            return mddir_fail(d, e, "stat a message in", mddir_sub_name(m->sub));
+        else
+            skip(d, l, m, strerror(errno));
+        l->unsure |= m->refused;
+        return true;
+    }
+    take_stat(m, &st, &name);
+    if (!S_ISREG(st.st_mode))
+        skip(d, l, m, S_ISLNK(st.st_mode) ? "symbolic link" : "not a regular file");
+    else if (is_unreadable(&st))
+        skip(d, l, m, "no permission to read");
     return true;
 }
 

@@ -20,7 +20,7 @@ struct md_msg {
     uint64_t octets, legacy_octets;
     uint32_t usec;
     uint32_t name_at, uid_at; /* in text */
-    uint32_t links;           /* while scanning: readings in a row that missed it */
+    uint32_t links;           /* names it has; while scanning: readings in a row that missed it */
     uint16_t flags;           /* enum drop_msg_flag */
     uint8_t name_octets, base_octets, uid_octets;
     uint8_t sub; /* MD_NEW or MD_CUR */
@@ -34,6 +34,7 @@ struct mdlist {
     struct md_msg *v;
     uint32_t n, room;
     int64_t new_mtime_ns, cur_mtime_ns;
+    bool unsure; /* something was left out or in that the next look may find otherwise, though nothing changes */
 };
 
 void mdlist_init(struct mdlist *l);
@@ -49,6 +50,13 @@ bool mdlist_load(struct mdlist *l, const struct mddir *d, struct err *e);
 const char *mdlist_name(const struct mdlist *l, const struct md_msg *m);
 struct span mdlist_base(const struct mdlist *l, const struct md_msg *m);
 struct span mdlist_uid(const struct mdlist *l, const struct md_msg *m);
+
+/* Looks at one file. Sets gone when it is not there under this name, refused when it is none to list. False for
+ * troubles that are not the message's own: then the maildrop cannot be opened. */
+bool mdlist_look(struct mdlist *l, const struct mddir *d, struct md_msg *m, struct err *e);
+
+/* A new message at the end, nothing known of it but its name; NULL when the list is full. */
+struct md_msg *mdlist_add(struct mdlist *l, enum md_sub sub, struct span name);
 
 /* Gives m another name. False when the list is full. */
 bool mdlist_rename(struct mdlist *l, struct md_msg *m, enum md_sub sub, struct span name);

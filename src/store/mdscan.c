@@ -41,20 +41,8 @@ static int compare_base(const void *a, const void *b, void *ctx)
 static bool add_name(struct mdlist *l, enum md_sub sub, const char *text)
 {
     struct span name = span_str(text);
-    struct md_msg *m;
 
-    if (!mdname_is_message(name))
-        return true;
-    if (l->n == l->room) {
-        l->room = l->room ? l->room * 2 : 64;
-        l->v = mem_grow(l->v, l->room, sizeof *l->v);
-    }
-    m = &l->v[l->n];
-    *m = (struct md_msg){ 0 };
-    if (!mdlist_rename(l, m, sub, name))
-        return false;
-    l->n++;
-    return true;
+    return !mdname_is_message(name) || mdlist_add(l, sub, name);
 }
 
 static bool too_many(const struct mddir *d, struct err *e)
@@ -184,6 +172,22 @@ void mdlist_free(struct mdlist *l)
     buf_free(&l->text);
     free(l->v);
     mdlist_init(l);
+}
+
+struct md_msg *mdlist_add(struct mdlist *l, enum md_sub sub, struct span name)
+{
+    struct md_msg *m;
+
+    if (l->n == l->room) {
+        l->room = l->room ? l->room * 2 : 64;
+        l->v = mem_grow(l->v, l->room, sizeof *l->v);
+    }
+    m = &l->v[l->n];
+    *m = (struct md_msg){ 0 };
+    if (!mdlist_rename(l, m, sub, name))
+        return NULL;
+    l->n++;
+    return m;
 }
 
 uint32_t mdlist_find(const struct mdlist *l, struct span base)

@@ -3,14 +3,13 @@
 
 #include "base/log.h"
 #include "base/sys.h"
-#include "mail/msgsize.h"
 #include "pop3/engine.h"
 #include "store/blockio.h"
 #include "store/index_write.h"
 
 #include <errno.h>
 
-enum { COUNT_TRIES = 3 }; /* a message that is written while we count it is counted again */
+enum { SHORT_MAX = 1 << 16 };
 
 /* Is the file what was written: checksum over the header (with none in it) and the rest. */
 static bool is_whole(const struct index_reader *r, int fd, uint64_t octets)
@@ -32,7 +31,7 @@ static bool is_whole(const struct index_reader *r, int fd, uint64_t octets)
 }
 
 /* Opens the index only when its checksum is right. */
-static bool open_index(const struct mddir *d, struct index_reader *r)
+static bool open_index(const struct mddir *d, struct index_reader *r, uint64_t *size)
 {
     uint64_t octets;
     int fd = mddir_open_own(d, INDEX_FILE, &octets);
@@ -41,6 +40,7 @@ static bool open_index(const struct mddir *d, struct index_reader *r)
 
     if (fd < 0)
         return false;
+    *size = octets;
     ok = index_reader_open(r, fd, octets, &e);
     if (ok && !is_whole(r, fd, octets)) {
         index_reader_close(r);
@@ -100,129 +100,12 @@ static void take_known(struct mdlist *l, struct index_reader *r, bool legacy)
     }
 }
 
-static void refuse(const struct mdlist *l, struct mdfind *f, struct md_msg *m, const char *why)
-{
-    m->refused = true;
-    event(LOG_WARNING, "message-skipped", F_STR("path", f->dir_ref->path), F_STR("dir", mddir_sub_name(m->sub)),
-          F_STR("name", mdlist_name(l, m)), F_STR("reason", why));
-}
-
-static bool is_own_trouble(int code)
-{
-    return code == EMFILE || code == ENFILE || code == ENOMEM;
-}
-
-/* Message m is not where it was: opens it under the name it has now. */
-static int open_moved(struct mdlist *l, struct mdfind *f, struct md_msg *m, struct err *e)
-{
-    struct md_seen seen = { m->sub, span_str(mdlist_name(l, m)), m->size, m->mtime_ns };
-    struct md_place place;
-    int fd = -1;
-    enum md_found found = mdfind_open(f, &seen, &place, &fd, e);
-
-    m->gone = found == MD_GONE || found == MD_CHANGED; /* listed next time, if it is there then */
-    if (found == MD_FOUND && !mdlist_rename(l, m, place.sub, span_str(place.name))) {
-        sys_close(&fd);
-        err_set(e, FAULT_PERM, "%s holds more messages than can be listed", f->dir_ref->path);
-    }
-    return fd;
-}
-
-/* -1 with gone or refused set, or, for troubles that are not the message's, neither. */
-static int open_message(struct mdlist *l, struct mdfind *f, struct md_msg *m, struct err *e)
-{
-    int fd = sys_open(f->dir_ref->sub[m->sub], mdlist_name(l, m), O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
-
-    if (fd >= 0)
-        return fd;
-    if (errno == ENOENT)
-        return open_moved(l, f, m, e);
-    if (is_own_trouble(errno))
-        mddir_fail(f->dir_ref, e, "open a message in", mddir_sub_name(m->sub));
-    else
-        refuse(l, f, m, strerror(errno));
-    return -1;
-}
-
-/* Counts what the descriptor holds from its beginning. */
-static bool count(int fd, const char *name, bool legacy, struct md_msg *m, struct err *e)
-{
-    struct msgsize size;
-
-    if (sys->lseek(fd, 0, SEEK_SET) != 0)
-        return err_errno(e, "lseek", name);
-    if (!msgsize_count(fd, name, &size, e))
-        return false;
-    m->size = size.stored;
-    m->octets = m->legacy_octets = size.octets;
-    m->flags = (uint16_t)((size.wire_ready ? DROP_MSG_WIRE_READY : 0) |
-                          (size.needs_utf8 ? DROP_MSG_NEEDS_UTF8 : 0));
-    if (!legacy || !size.needs_utf8)
-        return true;
-    if (sys->lseek(fd, 0, SEEK_SET) != 0)
-        return err_errno(e, "lseek", name);
-    return msgsize_legacy(fd, name, &m->legacy_octets, e);
-}
-
-/* The count together with the size and mtime that go with it. */
-static void count_open(struct mdlist *l, struct mdfind *f, struct md_msg *m, int fd, bool legacy)
-{
-    struct stat before, after;
-    struct err e = { FAULT_NONE, "" };
-
-    for (int i = 0; i < COUNT_TRIES; i++) {
-        if (sys->fstat(fd, &before) != 0 || !S_ISREG(before.st_mode)) {
-            refuse(l, f, m, "not a regular file");
-            return;
-        }
-        if (!count(fd, mdlist_name(l, m), legacy, m, &e) || sys->fstat(fd, &after) != 0) {
-            refuse(l, f, m, e.fault ? e.text : strerror(errno));
-            return;
-        }
-        if (m->size == (uint64_t)after.st_size && md_mtime_ns(&before) == md_mtime_ns(&after)) {
-            m->mtime_ns = md_mtime_ns(&after);
-            return;
-        }
-    }
-    refuse(l, f, m, "is being written");
-}
-
-static bool count_one(struct mdlist *l, struct mdfind *f, struct md_msg *m, bool legacy, struct err *e)
-{
-    int fd = open_message(l, f, m, e);
-
-    if (fd < 0)
-        return m->gone || m->refused;
-    count_open(l, f, m, fd, legacy);
-    sys_close(&fd);
-    return true;
-}
-
-static bool is_hint_wrong(const struct mdlist *l, const struct md_msg *m)
-{
-    struct mdname name = mdname_parse(span_str(mdlist_name(l, m)));
-
-    return !m->gone && !m->refused &&
-           ((name.has_wire && name.wire != m->octets) || (name.has_size && name.size != m->size));
-}
-
 bool mdsnap_measure(struct mdsnap *snap, struct mdlist *l, struct mdfind *f, struct err *e)
 {
-    uint32_t wrong_hints = 0;
-
-    snap->has_old = open_index(f->dir_ref, &snap->old);
+    snap->has_old = open_index(f->dir_ref, &snap->old, &snap->old_octets);
     if (snap->has_old)
         take_known(l, &snap->old, snap->legacy);
-    for (uint32_t i = 0; i < l->n; i++) {
-        if (l->v[i].known)
-            continue;
-        if (!count_one(l, f, &l->v[i], snap->legacy, e))
-            return false;
-        wrong_hints += is_hint_wrong(l, &l->v[i]);
-    }
-    if (wrong_hints)
-        event(LOG_INFO, "size-hints-wrong", F_STR("path", f->dir_ref->path), F_U64("messages", wrong_hints));
-    return true;
+    return mdsnap_count(l, f, snap->legacy, e);
 }
 
 /* What message i is in the listing. */
@@ -293,22 +176,56 @@ static bool replace_index(const struct mddir *d, const struct index_source *src,
     return false;
 }
 
-bool mdsnap_publish(struct mdsnap *snap, struct mdlist *l, const struct mddir *d, struct err *e)
+/* The same of octets that are there. */
+static void write_index(const struct mddir *d, struct span octets)
+{
+    char tmp_name[MDDIR_TMP_NAME];
+    int out = mddir_new_own(d, tmp_name);
+    bool ok;
+
+    if (out < 0)
+        return;
+    ok = sys_write_all(out, octets);
+    sys_close(&out);
+    if (!ok || !mddir_put_own(d, tmp_name, INDEX_FILE))
+        mddir_drop_own(d, tmp_name);
+}
+
+/* A short one: made in memory, and written to the disk for the next process. */
+static struct mdview *publish_short(struct mdsnap *snap, const struct index_source *src, const struct mddir *d,
+                                    struct err *e)
+{
+    struct mdview *view = NULL;
+    struct buf octets = BUF(SHORT_MAX);
+    bool same = snap->has_old && says_the_same(&snap->old, src);
+
+    mdsnap_abandon(snap);
+    if (index_write_octets(&octets, src, e))
+        view = mdview_of_octets(buf_span(&octets), e);
+    if (view && !same)
+        write_index(d, buf_span(&octets));
+    buf_free(&octets);
+    return view;
+}
+
+struct mdview *mdsnap_publish(struct mdsnap *snap, struct mdlist *l, const struct mddir *d, struct err *e)
 {
     struct listed listed = { .l = l };
     struct index_source src = { l->n, get_item, &listed, l->new_mtime_ns, l->cur_mtime_ns, snap->legacy };
-    struct index_reader *old = &snap->old;
+    uint64_t octets;
+    int fd;
 
-    if (snap->has_old && says_the_same(old, &src)) {
-        snap->octets = INDEX_HEADER_OCTETS + (uint64_t)old->h.count * INDEX_RECORD_OCTETS + old->h.strings_octets;
-        index_reader_rest(old);
-        snap->fd = old->fd;
+    if (l->n <= MDVIEW_SHORT)
+        return publish_short(snap, &src, d, e);
+    if (snap->has_old && says_the_same(&snap->old, &src)) {
+        index_reader_rest(&snap->old);
         snap->has_old = false;
-        return true;
+        return mdview_of_file(snap->old.fd, snap->old_octets, e);
     }
     mdsnap_abandon(snap);
-    return replace_index(d, &src, &snap->fd, &snap->octets) ||
-           index_write_memfd(&src, &snap->fd, &snap->octets, e);
+    if (!replace_index(d, &src, &fd, &octets) && !index_write_memfd(&src, &fd, &octets, e))
+        return NULL;
+    return mdview_of_file(fd, octets, e);
 }
 
 void mdsnap_abandon(struct mdsnap *snap)
@@ -335,15 +252,17 @@ static bool get_rest(void *ctx, uint32_t i, struct index_item *item)
     return index_reader_get(p->r, p->at, &item->r, &item->uid, &item->name);
 }
 
-void mdsnap_shrink(struct index_reader *r, const uint8_t *marks, const struct mddir *d)
+void mdsnap_shrink(const struct mdview *view, const uint8_t *marks, const struct mddir *d)
 {
-    struct rest rest = { r, marks, 0 };
-    struct index_source src = { 0, get_rest, &rest, r->h.new_mtime_ns, r->h.cur_mtime_ns, r->h.legacy };
+    struct index_reader r = mdview_reader(view);
+    struct rest rest = { &r, marks, 0 };
+    struct index_source src = { 0, get_rest, &rest, r.h.new_mtime_ns, r.h.cur_mtime_ns, r.h.legacy };
     uint64_t octets;
     int fd;
 
-    for (uint32_t i = 0; i < r->h.count; i++)
+    for (uint32_t i = 0; i < r.h.count; i++)
         src.count += !(marks[i / 8] >> (i % 8) & 1);
     if (replace_index(d, &src, &fd, &octets))
         sys_close(&fd);
+    index_reader_rest(&r);
 }

@@ -12,6 +12,7 @@
 
 #include "store/index.h"
 #include "store/mdfind.h"
+#include "store/mdview.h"
 
 #define INDEX_FILE "restante-index"
 
@@ -19,22 +20,24 @@ struct mdsnap {
     bool legacy; /* in: with sizes of surrogates */
     bool has_old;
     struct index_reader old; /* the index found, if it is whole; open from measure to publish or abandon */
-    int fd;                  /* out: the listing, and its size */
-    uint64_t octets;
+    uint64_t old_octets;
 };
 
 /* Fills octets and flags of every message of a list sorted by arrival; marks gone and refused ones. False
  * for troubles of the process (no descriptors, no memory), not for those of a message. */
 bool mdsnap_measure(struct mdsnap *snap, struct mdlist *l, struct mdfind *f, struct err *e);
 
-/* A descriptor of the listing, UIDLs included: the index file if it says the same already, else a new one,
- * else, where no file can be written, a memfd. */
-bool mdsnap_publish(struct mdsnap *snap, struct mdlist *l, const struct mddir *d, struct err *e);
+/* The same for those that are not known, without a look into the index. */
+bool mdsnap_count(struct mdlist *l, struct mdfind *f, bool legacy, struct err *e);
+
+/* The listing, UIDLs included: over the index file if it says the same already, else over a new one, else, where no
+ * file can be written, over a memfd. NULL on failure. */
+struct mdview *mdsnap_publish(struct mdsnap *snap, struct mdlist *l, const struct mddir *d, struct err *e);
 
 /* Instead of mdsnap_publish, after a failure. */
 void mdsnap_abandon(struct mdsnap *snap);
 
 /* After a commit: the index without the messages that were marked. A failure costs time only. */
-void mdsnap_shrink(struct index_reader *r, const uint8_t *marks, const struct mddir *d);
+void mdsnap_shrink(const struct mdview *view, const uint8_t *marks, const struct mddir *d);
 
 #endif

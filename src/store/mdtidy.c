@@ -64,12 +64,14 @@ static void rename_twin(struct mdlist *l, const struct mddir *d, struct md_msg *
 
     secret_random(&mark, sizeof mark);
     n = mdname_twin(name, span_str(mdlist_name(l, m)), mark);
-    if (!n || !mddir_move(d->sub[m->sub], mdlist_name(l, m), d->sub[m->sub], name))
-        return; /* mduid_assign still tells them apart */
+    if (!n || !mddir_move(d->sub[m->sub], mdlist_name(l, m), d->sub[m->sub], name)) {
+        l->unsure = true; /* mduid_assign still tells them apart */
+        return;
+    }
     event(LOG_WARNING, "message-twin", F_STR("path", d->path), F_STR("name", mdlist_name(l, m)),
           F_STR("now", name));
     if (!mdlist_rename(l, m, m->sub, span_of(name, n)))
-        m->gone = true; /* no room for the name: listed next time */
+        l->unsure = m->gone = true; /* no room for the name: listed next time */
 }
 
 static bool is_live(const struct md_msg *m)
@@ -152,7 +154,7 @@ void mdtidy_move(struct mdlist *l, const struct mddir *d)
             continue;
         if (mddir_move(d->sub[MD_NEW], mdlist_name(l, m), d->sub[MD_CUR], name)) {
             if (!mdlist_rename(l, m, MD_CUR, span_of(name, n)))
-                m->gone = true;
+                l->unsure = m->gone = true;
         } else if (errno == EROFS || errno == EACCES || errno == EPERM) {
             event(LOG_WARNING, "new-not-moved", F_STR("path", d->path), F_STR("error", strerror(errno)));
             return;

@@ -26,11 +26,16 @@ struct store_policy {
     bool durable;         /* fsync at UPDATE (on unless an administrator says otherwise) */
     bool need_legacy;     /* compute legacy_octets (RFC 6858 surrogate sizes) */
     uint32_t expire_days; /* remove older messages at open; UINT32_MAX = never */
+    struct warm *warm;    /* what this process remembers of maildrops (warm.h); NULL = nothing */
 };
 
 struct drop; /* an open maildrop */
 
-/* One record of the listing, as it stands in the index file and as the fronts read it. See index.h. */
+enum store_warm {
+    STORE_COLD, /* there is more to do than can be done at once: open it */
+    STORE_OPENED,
+    STORE_FAILED
+};
 
 struct store_commit {
     const uint8_t *deleted;   /* (count+7)/8 octets of marks */
@@ -46,7 +51,16 @@ struct store_ops {
      * exclusive, replays an unfinished commit, scans, and makes the snapshot. FAULT_IN_USE when locked. */
     bool (*open)(const char *path, const struct store_policy *policy, struct drop **drop, struct err *e);
 
+    /* The same from what is remembered, never waiting for a disk: for a thread that must not be held up. May be
+     * NULL. */
+    enum store_warm (*open_warm)(const char *path, const struct store_policy *policy, struct drop **drop,
+                                 struct err *e);
+
     uint32_t (*count)(const struct drop *drop);
+
+    /* A short listing in the format of index.h, without names and checksum; empty for longer ones. Borrowed from the
+     * drop. May be NULL. */
+    struct span (*brief)(const struct drop *drop);
 
     /* The listing as a readable descriptor in the format of index.h: an immutable file or a sealed memfd.
      * Owned by the drop; octets is its size. */

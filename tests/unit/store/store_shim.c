@@ -151,9 +151,30 @@ static int do_seal(int fd, int seals)
     return gate("seal", fd, NULL, false) ? -1 : sys_real.seal(fd, seals);
 }
 
+static int do_inotify_init(int flags)
+{
+    return gate("inotify-init", -1, NULL, false) ? -1 : sys_real.inotify_init(flags);
+}
+
+static int do_inotify_add(int fd, const char *path, uint32_t mask)
+{
+    return gate("inotify-add", -1, path, false) ? -1 : sys_real.inotify_add(fd, path, mask);
+}
+
+static int do_inotify_remove(int fd, int watch)
+{
+    return gate("inotify-remove", -1, NULL, false) ? -1 : sys_real.inotify_remove(fd, watch);
+}
+
+static int do_fstatfs(int fd, struct statfs *fs)
+{
+    return gate("fstatfs", fd, NULL, false) ? -1 : sys_real.fstatfs(fd, fs);
+}
+
 static const struct sys_ops ops = {
     do_openat,    do_close,  do_read,     do_pread,   do_write,    do_pwrite, do_fsync, do_fstat, do_fstatat,
     do_renameat2, do_linkat, do_unlinkat, do_mkdirat, do_getdents, do_lseek,  do_lock,  do_memfd, do_seal,
+    do_inotify_init, do_inotify_add, do_inotify_remove, do_fstatfs,
 };
 
 static void start(unsigned n)
