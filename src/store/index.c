@@ -33,6 +33,7 @@ static uint64_t strings_at(const struct index_header *h)
     return RECORDS_AT + (uint64_t)h->count * INDEX_RECORD_OCTETS;
 }
 
+/* Reads record i and those behind it. */
 static bool load_records(struct index_reader *r, uint32_t i)
 {
     uint32_t left = r->h.count - i;
@@ -51,12 +52,23 @@ static bool load_records(struct index_reader *r, uint32_t i)
     return true;
 }
 
+static const uint8_t *find_record(struct index_reader *r, uint32_t i)
+{
+    if (r->octets)
+        return r->octets + RECORDS_AT + (size_t)i * INDEX_RECORD_OCTETS;
+    if ((!r->window || i < r->first || i - r->first >= r->have) && !load_records(r, i))
+        return NULL;
+    return r->window + (size_t)(i - r->first) * INDEX_RECORD_OCTETS;
+}
+
 /* The octets [at, at + n) of the string area, from the window or into it. */
 static const uint8_t *load_strings(struct index_reader *r, uint64_t at, size_t n)
 {
     uint64_t left = r->h.strings_octets - at;
     size_t more = left < WINDOW_STRINGS ? (size_t)left : WINDOW_STRINGS;
 
+    if (r->octets)
+        return r->octets + strings_at(&r->h) + at;
     if (at < r->strings_at || at + n > r->strings_at + r->strings_have) {
         r->strings_have = 0;
         if (!sys_pread_all(r->fd, r->window + STRINGS_IN_WINDOW, more, strings_at(&r->h) + at))
@@ -148,16 +160,25 @@ bool index_reader_open(struct index_reader *r, int fd, uint64_t octets, struct e
     return true;
 }
 
+bool index_reader_open_octets(struct index_reader *r, struct span listing, struct err *e)
+{
+    *r = (struct index_reader){ .fd = -1 };
+    if (listing.n < INDEX_HEADER_OCTETS || !index_get_header(listing.p, listing.n, &r->h))
+        return err_set(e, FAULT_BAD, "malformed header of a listing (%zu octets)", listing.n);
+    r->octets = mem_new(listing.n);
+    memcpy(r->octets, listing.p, listing.n);
+    return true;
+}
+
 bool index_reader_get(struct index_reader *r, uint32_t i, struct index_record *rec, struct span *uid,
                       struct span *name)
 {
-    const uint8_t *strings;
+    const uint8_t *record, *strings;
 
     if (i >= r->h.count)
         return false;
-    if ((!r->window || i < r->first || i - r->first >= r->have) && !load_records(r, i))
-        return false;
-    if (!index_get_record(r->window + (size_t)(i - r->first) * INDEX_RECORD_OCTETS, &r->h, rec))
+    record = find_record(r, i);
+    if (!record || !index_get_record(record, &r->h, rec))
         return false;
     strings = load_strings(r, rec->string_offset, (size_t)rec->uid_octets + rec->name_octets);
     if (!strings)
@@ -179,5 +200,7 @@ void index_reader_rest(struct index_reader *r)
 void index_reader_close(struct index_reader *r)
 {
     index_reader_rest(r);
+    free(r->octets);
+    r->octets = NULL;
     sys_close(&r->fd);
 }

@@ -57,11 +57,12 @@ void index_put_record(uint8_t dst[INDEX_RECORD_OCTETS], const struct index_recor
 bool index_get_record(const uint8_t src[INDEX_RECORD_OCTETS], const struct index_header *h,
                       struct index_record *r);
 
-/* A reader over a descriptor, with a window of records and strings so that a listing costs few preads.
- * Used by the fronts. Holds no memory while idle (index_reader_rest). */
+/* A reader over a descriptor, with a window of records and strings so that a listing costs few preads, or over
+ * octets in memory. Used by the fronts. Over a descriptor it holds no memory while idle (index_reader_rest). */
 struct index_reader {
-    int fd;
+    int fd; /* -1 over octets */
     struct index_header h;
+    uint8_t *octets; /* the whole listing, or NULL */
     uint8_t *window; /* records [first, first+have), then their strings */
     uint32_t first, have;
     uint64_t strings_at; /* string area offset of window strings */
@@ -69,9 +70,11 @@ struct index_reader {
 };
 
 bool index_reader_open(struct index_reader *r, int fd, uint64_t octets, struct err *e); /* takes fd over */
+/* Over a copy of a short listing that came in a message; one made without names serves a front as well. */
+bool index_reader_open_octets(struct index_reader *r, struct span listing, struct err *e);
 bool index_reader_get(struct index_reader *r, uint32_t i, struct index_record *rec, struct span *uid,
                       struct span *name);
-void index_reader_rest(struct index_reader *r); /* frees the window */
+void index_reader_rest(struct index_reader *r); /* frees the window, not the copy */
 void index_reader_close(struct index_reader *r);
 
 #endif

@@ -279,6 +279,8 @@ static void on_opened(struct conn *c, struct msg *m)
     if (m->nfds) {
         l->has_listing = index_reader_open(&l->listing, m->fds[0], (uint64_t)m->number, &e);
         m->fds[0] = -1;
+    } else if (m->data.n) {
+        l->has_listing = index_reader_open_octets(&l->listing, m->data, &e);
     }
     if (m->count && (!l->has_listing || l->listing.h.count != m->count)) {
         event(LOG_ERROR, "listing-refused", F_SID(c->sid), F_ERR(&e));

@@ -90,6 +90,52 @@ static void written_is_read(void **state)
     }
 }
 
+/* A copy in memory reads as the descriptor does, at any order and after a rest, and outlives what it was made of. */
+static void octets_are_read(void **state)
+{
+    uint64_t octets;
+    struct buf b = read_fd(make(300, &octets));
+    struct index_reader r;
+
+    (void)state;
+    assert_true(index_reader_open_octets(&r, buf_span(&b), NULL));
+    memset(b.p, 0xff, b.n);
+    assert_true(r.fd == -1 && r.h.count == 300);
+    for (uint32_t i = 0; i < 300; i++)
+        check_item(&r, 299 - i);
+    index_reader_rest(&r);
+    check_item(&r, 7);
+    index_reader_close(&r);
+    buf_free(&b);
+}
+
+static void damaged_octets_are_refused(void **state)
+{
+    uint64_t octets;
+    struct buf b = read_fd(make(3, &octets));
+    struct index_reader r;
+    struct index_record rec;
+    struct span uid, name;
+
+    (void)state;
+    for (size_t n = 0; n < b.n; n++)
+        assert_false(index_reader_open_octets(&r, span_of(b.p, n), NULL));
+    for (size_t i = INDEX_HEADER_OCTETS; i < b.n; i++) { /* what was changed is read or refused, never outside */
+        struct span copy = span_of(mem_new(b.n), b.n);
+        uint8_t *p = (uint8_t *)(uintptr_t)copy.p;
+
+        memcpy(p, b.p, b.n);
+        p[i] ^= 0xff;
+        if (index_reader_open_octets(&r, copy, NULL)) {
+            for (uint32_t k = 0; k < 3; k++)
+                index_reader_get(&r, k, &rec, &uid, &name);
+            index_reader_close(&r);
+        }
+        free(p);
+    }
+    buf_free(&b);
+}
+
 static void memfd_is_sealed(void **state)
 {
     uint64_t octets;
@@ -242,7 +288,9 @@ static void store_rebuilds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(written_is_read),         cmocka_unit_test(memfd_is_sealed),
+        cmocka_unit_test(written_is_read),         cmocka_unit_test(octets_are_read),
+        cmocka_unit_test(damaged_octets_are_refused),
+        cmocka_unit_test(memfd_is_sealed),
         cmocka_unit_test(unfit_items_are_refused), cmocka_unit_test(damage_is_survived),
         cmocka_unit_test(cut_under_the_reader),    cmocka_unit_test(store_rebuilds),
     };
