@@ -1,4 +1,4 @@
-/* listener.c - listening sockets and the settings of accepted ones: see listener.h. */
+/* listener.c - listening sockets: see listener.h. */
 #include "net/listener.h"
 
 #include <errno.h>
@@ -12,6 +12,17 @@ enum { KEEP_IDLE_S = 60, KEEP_INTERVAL_S = 20, KEEP_PROBES = 4, USER_TIMEOUT_MS 
 static void set_int(int fd, int level, int name, int value)
 {
     (void)setsockopt(fd, level, name, &value, sizeof value);
+}
+
+/* Accepted sockets inherit all of these on Linux. */
+static void tune(int fd)
+{
+    set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEP_IDLE_S);
+    set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEP_INTERVAL_S);
+    set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEP_PROBES);
+    set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS);
 }
 
 bool listener_free(const struct net_addr *a, struct err *e)
@@ -46,19 +57,10 @@ int listener_open(const struct net_addr *a, int backlog, struct err *e)
     }
     set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    tune(fd);
     if (bind(fd, (struct sockaddr *)&ss, n) == 0 && listen(fd, backlog) == 0)
         return fd;
     err_set(e, FAULT_PERM, "listen on %s port %u: %s", text, a->port, strerror(errno));
     close(fd);
     return -1;
-}
-
-void socket_tune(int fd)
-{
-    set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-    set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEP_IDLE_S);
-    set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEP_INTERVAL_S);
-    set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEP_PROBES);
-    set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS);
 }

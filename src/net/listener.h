@@ -10,11 +10,8 @@
 bool listener_free(const struct net_addr *a, struct err *e);
 
 /* A bound, listening, non-blocking TCP socket with SO_REUSEPORT, so that each front gets a queue of its own;
- * -1 on failure. */
+ * -1 on failure. Accepted sockets have its settings: TCP_NODELAY (a reply leaves at once), keepalive and
+ * TCP_USER_TIMEOUT so that dead peers free their maildrop lock (R1939-AUTHZ-09). */
 int listener_open(const struct net_addr *a, int backlog, struct err *e);
-
-/* Settings of an accepted socket: TCP_NODELAY (a reply leaves at once), keepalive and TCP_USER_TIMEOUT so that
- * dead peers free their maildrop lock (R1939-AUTHZ-09). */
-void socket_tune(int fd);
 
 #endif

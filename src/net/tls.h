@@ -38,8 +38,22 @@ void tls_site_set_tickets(struct tls_site *site, struct span keys);
 /* Does the site ask for client certificates? (only when some are accepted as login: RFC 8314 §4.2) */
 bool tls_site_asks_certificate(const struct tls_site *site);
 
-/* A server-side connection on fd; NULL on failure. */
-SSL *tls_accept(struct tls_site *site, int fd);
+/* The socket under a connection. */
+struct tls_socket {
+    int fd;
+    bool more; /* what is written now need not leave at once: more octets or the end follow (MSG_MORE) */
+    bool end;  /* the peer's end has been read */
+};
+
+/* A server-side connection; NULL on failure. socket is lent for the life of the connection. */
+SSL *tls_accept(struct tls_site *site, struct tls_socket *socket);
+
+/* Does the handshake end with the server's octets if this step ends it? Then what the server says first can travel
+ * with them. */
+bool tls_ends_with_us(const SSL *ssl);
+
+/* Can tls_binding_unique or tls_binding_exporter give something? */
+bool tls_has_binding(SSL *ssl);
 
 /* Channel bindings of an established connection; the length, 0 = that type is not available (R9266-02,
  * R7677-01). */

@@ -33,6 +33,12 @@ size_t tls_binding_exporter(SSL *ssl, uint8_t dst[TLS_BINDING_MAX])
                    == 1 ? 32 : 0;
 }
 
+bool tls_has_binding(SSL *ssl)
+{
+    /* With either of them there is an exporter; without, the first Finished of a full handshake. */
+    return SSL_version(ssl) >= TLS1_3_VERSION || SSL_get_extms_support(ssl) == 1 || SSL_session_reused(ssl) != 1;
+}
+
 /* Appends "kind:value" and a NUL; octets below 0x21 or above 0x7E void the identity (NUL tricks, R9525-07). */
 static void put_identity(struct buf *b, const char *kind, struct span value)
 {

@@ -8,7 +8,6 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "base/secret.h"
-#include "net/listener.h"
 
 #include <errno.h>
 #include <openssl/err.h>
@@ -91,7 +90,6 @@ static void set_link(struct conn *c)
 {
     const struct conf_listen *l = &c->site->conf->listen[c->section];
     bool tls = c->ssl != NULL || c->edge_tls;
-    uint8_t room[TLS_IDENTITIES_MAX];
 
     c->link = (struct engine_link){
         .tls = tls,
@@ -101,8 +99,10 @@ static void set_link(struct conn *c)
         .auth_needs_tls = l->auth_needs_tls,
         .mechs = c->front->mechs,
     };
-    if (c->ssl) {
-        c->link.binding = tls_binding_exporter(c->ssl, room) > 0 || tls_binding_unique(c->ssl, room) > 0;
+    c->link.binding = c->ssl && tls_has_binding(c->ssl);
+    if (c->ssl && tls_site_asks_certificate(c->site->tls)) {
+        uint8_t room[TLS_IDENTITIES_MAX];
+
         c->link.certificate = tls_identities(c->ssl, room) > 0;
     }
 }
@@ -146,7 +146,7 @@ static struct conn *conn_new(struct front_listener *l, int fd, const struct net_
     c->site = site_ref(f->site);
     c->section = l->section;
     c->sid = sid_of(f, slot);
-    c->fd = fd;
+    c->socket.fd = fd;
     c->peer = *peer;
     c->in = BUF(FRONT_INPUT_CAP);
     c->out = BUF(4 * FRONT_SCRATCH);
@@ -156,8 +156,6 @@ static struct conn *conn_new(struct front_listener *l, int fd, const struct net_
     link_init(&c->asking);
     link_init(&c->waiting);
     link_last(&f->waiting, &c->waiting);
-    c->poll.data = c;
-    uv_poll_init(f->loop, &c->poll, fd);
     count_in(f, c);
     return c;
 }
@@ -175,7 +173,6 @@ static void admit(struct front_listener *l, int fd, const struct net_addr *peer)
         close(fd);
         return;
     }
-    socket_tune(fd);
     c = conn_new(l, fd, peer);
     if (!c) {
         close(fd);
@@ -237,12 +234,15 @@ static void log_session(const struct conn *c, const char *why)
     counters_add(c->front->counters, c->front->id, CNT_OCTETS_OUT, (int64_t)c->octets_out);
 }
 
-static void on_freed(uv_handle_t *h)
+void conn_free_closed(struct front *f)
 {
-    struct conn *c = h->data;
+    while (f->closed.next != &f->closed) {
+        struct conn *c = CONN_OF(f->closed.next, idle);
 
-    site_free(&c->site);
-    free(c);
+        link_out(&c->idle);
+        site_free(&c->site);
+        free(c);
+    }
 }
 
 /* What a connection holds of the world outside it. */
@@ -270,9 +270,9 @@ void conn_close(struct conn *c, const char *why)
     c->phase = PH_CLOSED;
     SSL_free(c->ssl);
     c->ssl = NULL;
-    uv_poll_stop(&c->poll);
-    close(c->fd);
+    close(c->socket.fd); /* and so it leaves the poller's set */
     link_out(&c->idle);
+    link_last(&f->closed, &c->idle);
     if (!c->logged_in)
         f->nwaiting--;
     link_out(&c->waiting);
@@ -282,7 +282,6 @@ void conn_close(struct conn *c, const char *why)
     f->nopen--;
     counters_add(f->counters, f->id, CNT_OPEN, -1);
     counters_address_add(f->counters, f->id, &c->peer, -1);
-    uv_close((uv_handle_t *)&c->poll, on_freed);
     if (f->stopping && f->nopen == 0)
         uv_stop(f->loop);
 }
@@ -291,19 +290,17 @@ void conn_close(struct conn *c, const char *why)
  * octets would send RST and could destroy the reply on its way (R1939-QUIT-08, QUIT-09). */
 void conn_finish(struct conn *c)
 {
+    c->socket.more = true; /* the end travels with the last octets */
+    if (c->ssl && !c->peer_gone)
+        SSL_shutdown(c->ssl);
+    ERR_clear_error();
     if (c->eof || c->peer_gone) {
-        if (c->ssl && !c->peer_gone)
-            SSL_shutdown(c->ssl);
-        ERR_clear_error();
         conn_close(c, "closed");
         return;
     }
     log_session(c, "closed");
     let_go(c);
-    if (c->ssl)
-        SSL_shutdown(c->ssl);
-    shutdown(c->fd, SHUT_WR);
-    ERR_clear_error();
+    shutdown(c->socket.fd, SHUT_WR);
     c->want_write = false;
     c->phase = PH_LINGER;
     c->active_ms = uv_now(c->front->loop);

@@ -49,7 +49,7 @@ static enum io read_some(struct conn *c, uint8_t *dst, size_t room, size_t *got)
         return r;
     }
     do
-        n = recv(c->fd, dst, room, 0);
+        n = recv(c->socket.fd, dst, room, 0);
     while (n < 0 && errno == EINTR);
     if (n < 0)
         return errno == EAGAIN ? IO_AGAIN : IO_ERROR;
@@ -58,18 +58,19 @@ static enum io read_some(struct conn *c, uint8_t *dst, size_t room, size_t *got)
     return n == 0 ? IO_EOF : IO_DONE;
 }
 
-/* Reads once into c->in; true when octets or an end arrived. */
+/* Reads once and keeps it in c->in, which holds no more than that; true when octets or an end arrived. */
 static bool take_input(struct conn *c)
 {
-    uint8_t *dst = buf_reserve(&c->in, FRONT_READ);
+    uint8_t *room = c->front->input;
     size_t got = 0;
 
-    c->more_input = false;
-    if (!dst || c->eof)
+    if (c->eof || c->in.cap - c->in.n < FRONT_READ)
         return false;
-    switch (read_some(c, dst, FRONT_READ, &got)) {
+    c->more_input = false;
+    switch (read_some(c, room, FRONT_READ, &got)) {
     case IO_DONE:
-        c->in.n += got;
+        if (!buf_put(&c->in, room, got))
+            return false; /* cannot happen: it has that room */
         c->octets_in += got;
         conn_touch(c);
         return true;
@@ -81,22 +82,27 @@ static bool take_input(struct conn *c)
         c->peer_gone = true; /* what was read so far still counts (R1939-QUIT-05) */
         return true;
     default:
-        if (c->in.n == 0)
-            buf_free(&c->in);
         return false;
     }
+}
+
+/* The last reply is all that is left to send: the end follows at once. */
+static bool last_words(const struct conn *c)
+{
+    return c->phase == PH_POP3 && engine_want(&c->engine) == WANT_CLOSE;
 }
 
 static enum io write_some(struct conn *c, struct span s, size_t *sent)
 {
     ssize_t n;
 
+    c->socket.more = last_words(c);
     if (c->ssl) {
         ERR_clear_error();
         return tls_result(c, SSL_write_ex(c->ssl, s.p, s.n, sent));
     }
     do
-        n = send(c->fd, s.p, s.n, MSG_NOSIGNAL);
+        n = send(c->socket.fd, s.p, s.n, MSG_NOSIGNAL | (c->socket.more ? MSG_MORE : 0));
     while (n < 0 && errno == EINTR);
     if (n < 0)
         return errno == EAGAIN ? IO_AGAIN : IO_ERROR;
@@ -155,7 +161,7 @@ bool conn_send(struct conn *c, struct span s)
 
 bool conn_start_tls(struct conn *c)
 {
-    c->ssl = c->site->tls ? tls_accept(c->site->tls, c->fd) : NULL;
+    c->ssl = c->site->tls ? tls_accept(c->site->tls, &c->socket) : NULL;
     if (!c->ssl) {
         conn_close(c, "no-tls");
         return false;
@@ -174,6 +180,7 @@ static void shake(struct conn *c)
     int rc;
 
     c->want_write = false;
+    c->socket.more = !c->begun && tls_ends_with_us(c->ssl); /* the greeting follows */
     rc = SSL_do_handshake(c->ssl);
     if (rc == 1) {
         struct front *f = c->front;
@@ -235,7 +242,7 @@ static void read_proxy(struct conn *c)
 {
     struct front *f = c->front;
     struct proxy_header h;
-    ssize_t n = recv(c->fd, f->read_room, FRONT_BODY_READ, MSG_PEEK);
+    ssize_t n = recv(c->socket.fd, f->read_room, FRONT_BODY_READ, MSG_PEEK);
     enum proxy_result r;
 
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -247,7 +254,7 @@ static void read_proxy(struct conn *c)
         int low = (int)n + 1;
 
         c->octets_in = (uint64_t)n;
-        setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof low);
+        setsockopt(c->socket.fd, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof low);
         return;
     }
     if (r != PROXY_OK) {
@@ -256,8 +263,8 @@ static void read_proxy(struct conn *c)
         return;
     }
     c->octets_in = 0;
-    setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &(int){ 1 }, sizeof(int));
-    n = recv(c->fd, f->read_room, h.octets, 0); /* the same octets: h's spans stay true */
+    setsockopt(c->socket.fd, SOL_SOCKET, SO_RCVLOWAT, &(int){ 1 }, sizeof(int));
+    n = recv(c->socket.fd, f->read_room, h.octets, 0); /* the same octets: h's spans stay true */
     after_proxy(c, &h);
 }
 
@@ -265,7 +272,7 @@ static void read_proxy(struct conn *c)
 static void discard(struct conn *c)
 {
     for (int i = 0; i < 4; i++) {
-        ssize_t n = recv(c->fd, c->front->read_room, FRONT_BODY_READ, 0);
+        ssize_t n = recv(c->socket.fd, c->front->read_room, FRONT_BODY_READ, 0);
 
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return;
@@ -278,26 +285,26 @@ static void discard(struct conn *c)
 
 void conn_watch(struct conn *c)
 {
-    int events = 0;
+    uint32_t events = 0;
 
     if (c->phase == PH_CLOSED)
         return;
     if (c->phase != PH_POP3)
-        events = c->want_write ? UV_READABLE | UV_WRITABLE : UV_READABLE;
+        events = c->want_write ? EPOLLIN | EPOLLOUT : EPOLLIN;
     else if (!c->eof && (c->in.n < FRONT_READ || (engine_want(&c->engine) & WANT_INPUT)))
-        events = UV_READABLE; /* more than that waits in the kernel: back-pressure (R2449-PIPE-03) */
+        events = EPOLLIN; /* more than that waits in the kernel: back-pressure (R2449-PIPE-03) */
     if (c->phase == PH_POP3 && (c->out.n || c->want_write))
-        events |= UV_WRITABLE;
-    if (events)
-        uv_poll_start(&c->poll, events, conn_on_poll);
-    else
-        uv_poll_stop(&c->poll);
+        events |= EPOLLOUT;
+    poller_want(c, events);
 }
 
-void conn_on_poll(uv_poll_t *poll, int status, int events)
+void conn_come_back(struct conn *c)
 {
-    struct conn *c = poll->data;
+    poller_want(c, EPOLLIN | EPOLLOUT);
+}
 
+void conn_ready(struct conn *c, uint32_t events)
+{
     switch (c->phase) {
     case PH_PROXY:
         read_proxy(c);
@@ -317,19 +324,19 @@ void conn_on_poll(uv_poll_t *poll, int status, int events)
     default:
         return;
     }
-    if (status < 0) { /* libuv's word for an error of the socket: what came before it still counts */
+    if (events & EPOLLERR) { /* what came before the error still counts */
         while (take_input(c))
             ;
         c->eof = c->peer_gone = true;
         buf_free(&c->out);
     }
-    if ((events & UV_WRITABLE) && c->want_write) { /* a read waited for room to write (KeyUpdate) */
+    if ((events & EPOLLOUT) && c->want_write) { /* a read waited for room to write (KeyUpdate) */
         c->want_write = false;
-        events |= UV_READABLE;
+        events |= EPOLLIN;
     }
-    if (events & UV_WRITABLE)
+    if (events & EPOLLOUT)
         flush(c);
-    if (events & (UV_READABLE | UV_DISCONNECT))
+    if (events & (EPOLLIN | EPOLLHUP))
         take_input(c);
     conn_run(c);
 }

@@ -304,6 +304,12 @@ static void on_opened(struct conn *c, struct msg *m)
     conn_run(c);
 }
 
+void conn_rest(struct conn *c)
+{
+    if (c->login && c->login->has_listing && c->wait == WAIT_NONE && !c->body && c->out.n == 0)
+        index_reader_rest(&c->login->listing);
+}
+
 /* A copy of marks in an unchangeable descriptor. */
 static int marks_memfd(struct span marks)
 {

@@ -192,6 +192,6 @@ void conn_run(struct conn *c)
         return;
     }
     conn_watch(c);
-    if (t.budget == 0 && c->out.n == 0) /* come back at once, after the others */
-        uv_poll_start(&c->poll, UV_READABLE | UV_WRITABLE, conn_on_poll);
+    if (t.budget == 0 && c->out.n == 0)
+        conn_come_back(c);
 }

@@ -3,8 +3,8 @@
  * A front has no file system, no users file, no keys but TLS's. Who may log in it asks of the auth worker, mail it
  * gets as descriptors from store workers. One thread, one event loop; connections are found by session id, never
  * by pointer, across anything asynchronous. Files: front_main.c (start and reload), conn.c (a connection's life),
- * conn_io.c (octets in and out, TLS), conn_run.c (driving the engine), conn_login.c (auth and store dialogue),
- * conn_mail.c (message bodies), front_limits.c (time and number limits).
+ * poller.c (which sockets are ready), conn_io.c (octets in and out, TLS), conn_run.c (driving the engine),
+ * conn_login.c (auth and store dialogue), conn_mail.c (message bodies), front_limits.c (time and number limits).
  */
 #ifndef RESTANTE_SERVER_FRONT_H
 #define RESTANTE_SERVER_FRONT_H
@@ -20,6 +20,7 @@
 #include "server/counters.h"
 #include "store/index.h"
 
+#include <sys/epoll.h>
 #include <uv.h>
 
 enum front_limit {              /* value  why */
@@ -63,7 +64,6 @@ enum conn_wait { WAIT_NONE, WAIT_AUTH, WAIT_OPEN, WAIT_MESSAGE, WAIT_COMMIT };
 enum conn_phase { PH_PROXY, PH_TLS_WAIT, PH_HANDSHAKE, PH_POP3, PH_LINGER, PH_CLOSED };
 
 struct conn {
-    uv_poll_t poll;
     struct link idle;           /* by last activity, in front->idle[section] or front->linger */
     struct link waiting;        /* not logged in, by age */
     struct link asking;         /* waits for auth or a store, by age */
@@ -72,7 +72,8 @@ struct conn {
     struct site *site;
     uint32_t section;
     uint64_t sid;
-    int fd;
+    struct tls_socket socket;
+    uint32_t watched;           /* what the poller looks for: EPOLLIN, EPOLLOUT; 0 = it does not know the socket */
     enum conn_phase phase;
     struct net_addr peer;
     uint64_t accepted_ms, active_ms;
@@ -143,6 +144,9 @@ struct front {
     struct link idle[FRONT_SECTIONS]; /* one per listen section */
     struct link linger;
     struct link waiting, asking;
+    struct link closed;         /* not freed yet: a caller may still look at the phase */
+    uv_poll_t poll;             /* the poller's set in the loop */
+    int poll_fd;
     uint32_t mechs;
     uint32_t expire_days, login_delay_s, per_user; /* as auth last said (MSG_MECHS) */
     bool has_policies;
@@ -153,6 +157,7 @@ struct front {
     uint8_t *scratch;           /* FRONT_SCRATCH: output being made */
     uint8_t *sasl;              /* LIMIT_SASL_LINE: decoded SASL lines */
     uint8_t *read_room;         /* FRONT_BODY_READ: what a read brings */
+    uint8_t *input;             /* FRONT_READ: what a client's socket brings, before it is kept */
     uint8_t tickets[TLS_TICKET_KEYS * TLS_TICKET_KEY_OCTETS];
     size_t tickets_n;
     struct conf *next_conf;     /* arrived, waiting for MSG_GO */
@@ -162,16 +167,22 @@ struct front {
 
 /* conn.c */
 void conn_accept(struct front_listener *l);
-void conn_close(struct conn *c, const char *why);   /* frees; c is invalid afterwards */
+void conn_close(struct conn *c, const char *why);   /* c is invalid afterwards, but for its phase */
+void conn_free_closed(struct front *f);             /* only where no connection is at work */
 void conn_finish(struct conn *c);                   /* all sent: close_notify, FIN, linger */
 struct conn *conn_find(struct front *f, uint64_t sid);
 void conn_wait(struct conn *c, enum conn_wait kind);  /* until an answer comes, or WAIT_NONE */
 void conn_touch(struct conn *c);                    /* progress: the idle clock starts anew */
 void conn_begin_pop3(struct conn *c);               /* greeting, or after STLS nothing */
 
+/* poller.c */
+void poller_start(struct front *f);
+void poller_want(struct conn *c, uint32_t events);  /* EPOLLIN, EPOLLOUT; 0 = forget the socket */
+
 /* conn_io.c */
-void conn_on_poll(uv_poll_t *poll, int status, int events);
+void conn_ready(struct conn *c, uint32_t events);   /* EPOLL... of its socket */
 void conn_watch(struct conn *c);
+void conn_come_back(struct conn *c);                /* at once, after the others */
 bool conn_send(struct conn *c, struct span s);      /* write or keep; false: c is closed */
 bool conn_start_tls(struct conn *c);                /* false: c is closed */
 bool conn_read_more(struct conn *c);                /* true: more input arrived without waiting */
@@ -182,6 +193,7 @@ void conn_run(struct conn *c);                      /* drive the engine as far a
 /* conn_login.c */
 bool conn_request_login(struct conn *c, const struct request *r); /* false: no auth worker */
 void conn_request_commit(struct conn *c);
+void conn_rest(struct conn *c);                     /* nothing asked for a while: frees what can be read again */
 void conn_release(struct conn *c);                  /* close maildrop, tell auth, free c->login */
 void conn_cancel_login(struct conn *c);
 void conn_give_up(struct conn *c);                  /* auth or store did not answer: refuse and close */
@@ -211,6 +223,8 @@ struct site *site_new(struct conf **conf, struct tls_site **tls, bool tls_broken
 struct site *site_ref(struct site *s);
 void site_free(struct site **s);
 bool site_has(const struct net_block *blocks, const struct strlist *list, const struct net_addr *a);
+
+#define CONN_OF(l, member) ((struct conn *)(void *)((char *)(l) - offsetof(struct conn, member)))
 
 static inline void link_init(struct link *l)
 {

@@ -12,8 +12,6 @@
 
 enum { TICK_MS = 1000 };
 
-#define CONN_OF(l, member) ((struct conn *)(void *)((char *)(l) - offsetof(struct conn, member)))
-
 /* Silently: no reply text, no UPDATE; TLS gets its close_notify (R1939-GEN-19). */
 static void expire(struct conn *c, const char *why)
 {
@@ -85,6 +83,20 @@ static void expire_handshakes(struct front *f, uint64_t now)
     }
 }
 
+/* Those that were at work in the last two ticks and are not now: each is visited once or twice, then never again. */
+static void rest_idle(struct front *f, uint64_t now)
+{
+    for (uint32_t s = 0; s < FRONT_SECTIONS; s++)
+        for (struct link *l = f->idle[s].prev; l != &f->idle[s]; l = l->prev) {
+            struct conn *c = CONN_OF(l, idle);
+
+            if (now - c->active_ms > 3 * TICK_MS)
+                break;
+            if (now - c->active_ms >= TICK_MS)
+                conn_rest(c);
+        }
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct front *f = timer->data;
@@ -93,6 +105,8 @@ static void on_tick(uv_timer_t *timer)
     expire_asking(f, now);
     expire_idle(f, now);
     expire_handshakes(f, now);
+    rest_idle(f, now);
+    conn_free_closed(f);
     if (f->accepting_paused && !f->stopping) {
         f->accepting_paused = false;
         for (uint32_t i = 0; i < f->nlistener; i++)
@@ -108,6 +122,7 @@ void front_limits_start(struct front *f)
     link_init(&f->linger);
     link_init(&f->waiting);
     link_init(&f->asking);
+    link_init(&f->closed);
     f->tick.data = f;
     uv_timer_init(f->loop, &f->tick);
     uv_timer_start(&f->tick, on_tick, TICK_MS, TICK_MS);

@@ -10,6 +10,7 @@
 #include "server/sandbox.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -17,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SUPERVISOR_FD = 3, BUNDLE_MAX = 64 * 1024 * 1024 };
+enum { SUPERVISOR_FD = 3, BUNDLE_MAX = 64 * 1024 * 1024, HEAP_SLACK = 512 * 1024 };
 
 static const struct channel_ops auth_ops = { front_on_auth, front_auth_gone };
 static const struct channel_ops store_ops = { front_on_store, front_store_gone };
@@ -282,18 +283,30 @@ static void super_gone(void *ctx, struct channel *ch, const struct err *why)
     uv_stop(f->loop);
 }
 
+/* Helper threads only read into rooms that the loop made: one arena serves. Fixed limits keep the heap from growing
+ * with the largest allocation that ever was. */
+static void set_memory(void)
+{
+    mallopt(M_ARENA_MAX, 1);
+    mallopt(M_TRIM_THRESHOLD, HEAP_SLACK);
+    mallopt(M_MMAP_THRESHOLD, HEAP_SLACK);
+}
+
 int main(void)
 {
     static const struct channel_ops super_ops = { on_super, super_gone };
     struct front *f = mem_zero(1, sizeof *f);
 
     sandbox_signals();
+    set_memory();
     log_open("front", 2, LOG_INFO);
     f->loop = uv_default_loop();
     loop_log_start(f->loop, &f->turn);
     f->scratch = mem_new(FRONT_SCRATCH);
     f->read_room = mem_new(FRONT_BODY_READ);
     f->sasl = mem_new(LIMIT_SASL_LINE);
+    f->input = mem_new(FRONT_READ);
+    poller_start(f);
     front_limits_start(f);
     f->super = channel_open(f->loop, SUPERVISOR_FD, ROLE_FRONT, ROLE_SUPERVISOR, 0, &super_ops, f);
     uv_run(f->loop, UV_RUN_DEFAULT);

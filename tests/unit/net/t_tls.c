@@ -84,6 +84,7 @@ static void bundle_of(struct buf *bundle, struct span client_ca)
 struct pair {
     SSL *server, *client;
     int fds[2];
+    struct tls_socket socket;
 };
 
 /* Both ends until both are done or one failed; true when the connection is up. */
@@ -105,7 +106,8 @@ static bool shake(struct pair *p)
 static void begin(struct pair *p, struct tls_site *site, SSL_CTX *ctx)
 {
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, p->fds), 0);
-    p->server = tls_accept(site, p->fds[0]);
+    p->socket = (struct tls_socket){ .fd = p->fds[0] };
+    p->server = tls_accept(site, &p->socket);
     p->client = SSL_new(ctx);
     SSL_set_fd(p->client, p->fds[1]);
     SSL_set_connect_state(p->client);
