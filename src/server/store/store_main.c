@@ -95,6 +95,8 @@ static void on_tick(uv_timer_t *timer)
     struct msg m;
 
     grants_expire(w);
+    if (w->warm)
+        warm_drain(w->warm);
     if (w->nsessions || w->ngrants || uv_now(w->loop) - w->idle_since_ms < STORE_IDLE_MS)
         return;
     w->idle_since_ms = uv_now(w->loop);
@@ -117,6 +119,7 @@ static void go(struct store_worker *w, struct msg *m)
     umask(077);
     if (!sandbox_enter(NULL, m->uid, m->gid, &e))
         die("sandbox", &e);
+    w->warm = warm_new((struct warm_limits){ 0, 0 });
     w->ready = true;
     msg_init(&ready, MSG_READY, 0);
     channel_send(w->super, &ready);

@@ -14,6 +14,22 @@
 #include <unistd.h>
 
 enum { MARKS_MAX = INDEX_MAX_COUNT / 8 + 8 };
+enum { WORK_OPEN, WORK_COMMIT };
+
+struct work {
+    uv_work_t req;
+    int kind;
+    struct session *session_ref;
+    bool ok; /* its result */
+    struct err err;
+    struct store_commit commit;
+    struct buf deleted, retrieved;
+};
+
+struct retry {
+    uv_timer_t timer;
+    struct session *session_ref;
+};
 
 static struct session **bucket_of(struct store_worker *w, uint64_t sid)
 {
@@ -34,9 +50,18 @@ void session_reply(struct session *s, struct msg *m)
         channel_send(s->worker->front[s->front], m);
 }
 
-static void on_timer_freed(uv_handle_t *h)
+static void on_retry_closed(uv_handle_t *h)
 {
     free(h->data);
+}
+
+static void retry_stop(struct session *s)
+{
+    if (!s->retry)
+        return;
+    uv_timer_stop(&s->retry->timer);
+    uv_close((uv_handle_t *)&s->retry->timer, on_retry_closed);
+    s->retry = NULL;
 }
 
 /* Forgets s; its maildrop is closed and its lock is free before this returns. */
@@ -54,88 +79,113 @@ static void session_end(struct session *s)
         w->idle_since_ms = uv_now(w->loop);
     w->ops->close(&s->drop);
     grant_free(s->grant);
-    buf_free(&s->deleted);
-    buf_free(&s->retrieved);
-    if (s->has_timer) {
-        uv_timer_stop(&s->retry);
-        uv_close((uv_handle_t *)&s->retry, on_timer_freed);
-    } else {
-        free(s);
-    }
+    retry_stop(s);
+    free(s);
     store_maybe_exit(w);
+}
+
+static struct work *work_new(struct session *s, int kind)
+{
+    struct work *work = mem_zero(1, sizeof *work);
+
+    work->req.data = work;
+    work->kind = kind;
+    work->session_ref = s;
+    work->deleted = work->retrieved = BUF(MARKS_MAX);
+    return work;
+}
+
+static void work_free(struct work *work)
+{
+    buf_free(&work->deleted);
+    buf_free(&work->retrieved);
+    free(work);
 }
 
 static void do_work(uv_work_t *req)
 {
-    struct session *s = req->data;
+    struct work *work = req->data;
+    struct session *s = work->session_ref;
     const struct store_ops *ops = s->worker->ops;
 
-    s->err = (struct err){ FAULT_NONE, "" };
-    if (s->work == WORK_OPEN)
-        s->ok = ops->open(s->grant->path, &s->grant->policy, &s->drop, &s->err);
+    if (work->kind == WORK_OPEN)
+        work->ok = ops->open(s->grant->path, &s->grant->policy, &s->drop, &work->err);
     else
-        s->ok = ops->commit(s->drop, &s->commit, &s->err);
+        work->ok = ops->commit(s->drop, &work->commit, &work->err);
 }
 
 static void work_done(uv_work_t *req, int status);
 
-static void begin(struct session *s, enum session_work work)
+static void begin(struct work *work)
 {
+    struct session *s = work->session_ref;
+
     s->work = work;
-    s->req.data = s;
     s->worker->nbusy++;
-    uv_queue_work(s->worker->loop, &s->req, do_work, work_done);
+    uv_queue_work(s->worker->loop, &work->req, do_work, work_done);
 }
 
-/* Tells the front what it may know of an open maildrop. */
-static bool send_opened(struct session *s)
+/* The listing goes in the message, or as a descriptor where it is long. */
+static bool put_listing(struct session *s, struct msg *m, struct err *e)
 {
     const struct store_ops *ops = s->worker->ops;
     uint8_t head[INDEX_HEADER_OCTETS];
-    struct index_header h = { 0 };
-    uint64_t octets = 0;
-    struct msg m;
+    struct span brief = ops->brief ? ops->brief(s->drop) : span_of(NULL, 0), header = brief;
+    struct index_header h;
+    uint64_t octets = brief.n;
     int fd = -1;
 
-    msg_init(&m, MSG_OPENED, s->sid);
-    m.count = ops->count(s->drop);
-    if (m.count) {
-        if (!ops->listing(s->drop, &fd, &octets, &s->err))
+    if (!brief.n) {
+        if (!ops->listing(s->drop, &fd, &octets, e))
             return false;
-        if (pread(fd, head, sizeof head, 0) != sizeof head || !index_get_header(head, octets, &h) ||
-            octets > UINT32_MAX)
-            return err_set(&s->err, FAULT_TEMP, "listing of %s is malformed", s->grant->path);
-        m.fds[0] = fd;
-        m.nfds = 1;
+        header = span_of(head, pread(fd, head, sizeof head, 0) == sizeof head ? sizeof head : 0);
     }
-    m.octets = h.octets;
-    m.legacy_octets = h.legacy_octets;
-    m.number = (uint32_t)octets;
+    if (header.n < INDEX_HEADER_OCTETS || octets > UINT32_MAX || !index_get_header(header.p, octets, &h))
+        return err_set(e, FAULT_TEMP, "listing of %s is malformed", s->grant->path);
+    m->data = brief;
+    m->fds[0] = fd;
+    m->nfds = fd >= 0;
+    m->octets = h.octets;
+    m->legacy_octets = h.legacy_octets;
+    m->number = (uint32_t)octets;
+    return true;
+}
+
+/* Tells the front what it may know of an open maildrop. */
+static bool send_opened(struct session *s, struct err *e)
+{
+    struct msg m;
+
+    msg_init(&m, MSG_OPENED, s->sid);
+    m.count = s->worker->ops->count(s->drop);
+    if (m.count && !put_listing(s, &m, e))
+        return false;
     session_reply(s, &m);
     return true;
 }
 
-static void open_failed(struct session *s)
+static void open_failed(struct session *s, const struct err *e)
 {
     struct msg m;
 
-    if (s->err.fault != FAULT_IN_USE)
-        event(LOG_ERROR, "open-failed", F_SID(s->sid), F_STR("user", s->grant->user), F_ERR(&s->err),
-              F_STR("fault", fault_name(s->err.fault)));
+    if (e->fault != FAULT_IN_USE)
+        event(LOG_ERROR, "open-failed", F_SID(s->sid), F_STR("user", s->grant->user), F_ERR(e),
+              F_STR("fault", fault_name(e->fault)));
     msg_init(&m, MSG_OPEN_FAIL, s->sid);
-    m.fault = s->err.fault == FAULT_GONE ? FAULT_PERM : s->err.fault;
+    m.fault = e->fault == FAULT_GONE ? FAULT_PERM : e->fault;
     session_reply(s, &m);
     session_end(s);
 }
 
+static void begin_open(struct session *s);
+
 static void on_retry(uv_timer_t *timer)
 {
-    struct session *s = timer->data;
+    struct retry *retry = timer->data;
+    struct session *s = retry->session_ref;
 
-    if (!s->waiting)
-        return;
-    s->waiting = false;
-    begin(s, WORK_OPEN);
+    retry_stop(s);
+    begin_open(s);
 }
 
 /* Another session has the lock: ask it to leave if that is the policy, and try again for a short while. */
@@ -146,46 +196,58 @@ static void wait_for_lock(struct session *s)
     if (s->grant->takeover)
         for (unsigned i = 0; i < STORE_BUCKETS; i++)
             for (struct session *o = w->sessions[i]; o; o = o->next)
-                if (o != s && o->drop && o->work == WORK_NONE && strcmp(o->grant->path, s->grant->path) == 0) {
+                if (o != s && o->drop && !o->work && strcmp(o->grant->path, s->grant->path) == 0) {
                     struct msg m;
 
                     msg_init(&m, MSG_KICK, o->sid);
                     session_reply(o, &m);
                 }
-    if (!s->has_timer) {
-        uv_timer_init(w->loop, &s->retry);
-        s->retry.data = s;
-        s->has_timer = true;
-    }
-    s->waiting = true;
-    uv_timer_start(&s->retry, on_retry, LOCK_RETRY_MS, 0);
+    s->retry = mem_zero(1, sizeof *s->retry);
+    s->retry->session_ref = s;
+    uv_timer_init(w->loop, &s->retry->timer);
+    s->retry->timer.data = s->retry;
+    uv_timer_start(&s->retry->timer, on_retry, LOCK_RETRY_MS, 0);
 }
 
-static void open_done(struct session *s)
+static void open_done(struct session *s, bool ok, struct err *e)
 {
     if (s->closing) {
         session_end(s);
-    } else if (!s->ok && s->err.fault == FAULT_IN_USE && uv_now(s->worker->loop) < s->give_up_ms) {
+    } else if (!ok && e->fault == FAULT_IN_USE && uv_now(s->worker->loop) < s->give_up_ms) {
         wait_for_lock(s);
-    } else if (!s->ok || !send_opened(s)) {
-        open_failed(s);
+    } else if (!ok || !send_opened(s, e)) {
+        open_failed(s, e);
     }
 }
 
-static void commit_done(struct session *s)
+/* At once, when the maildrop is as it was when last seen; else in a helper thread. */
+static void begin_open(struct session *s)
+{
+    const struct store_ops *ops = s->worker->ops;
+    struct err e = { FAULT_NONE, "" };
+    enum store_warm answer =
+        ops->open_warm ? ops->open_warm(s->grant->path, &s->grant->policy, &s->drop, &e) : STORE_COLD;
+
+    if (answer == STORE_COLD)
+        begin(work_new(s, WORK_OPEN));
+    else
+        open_done(s, answer == STORE_OPENED, &e);
+}
+
+static void commit_done(struct session *s, const struct work *work)
 {
     struct msg m;
 
-    if (!s->ok)
-        event(LOG_ERROR, "commit-failed", F_SID(s->sid), F_STR("user", s->grant->user), F_ERR(&s->err),
-              F_U64("removed", s->commit.removed), F_U64("failed", s->commit.failed));
-    else if (s->commit.removed)
+    if (!work->ok)
+        event(LOG_ERROR, "commit-failed", F_SID(s->sid), F_STR("user", s->grant->user), F_ERR(&work->err),
+              F_U64("removed", work->commit.removed), F_U64("failed", work->commit.failed));
+    else if (work->commit.removed)
         event(LOG_INFO, "update", F_SID(s->sid), F_STR("user", s->grant->user),
-              F_U64("removed", s->commit.removed));
+              F_U64("removed", work->commit.removed));
     msg_init(&m, MSG_COMMITTED, s->sid);
-    m.fault = s->ok ? FAULT_NONE : s->err.fault == FAULT_PERM ? FAULT_PERM : FAULT_TEMP;
-    m.count = s->commit.removed;
-    m.number = s->commit.failed;
+    m.fault = work->ok ? FAULT_NONE : work->err.fault == FAULT_PERM ? FAULT_PERM : FAULT_TEMP;
+    m.count = work->commit.removed;
+    m.number = work->commit.failed;
     s->worker->ops->close(&s->drop); /* the lock is free before the client reads the reply */
     session_reply(s, &m);
     session_end(s);
@@ -193,19 +255,20 @@ static void commit_done(struct session *s)
 
 static void work_done(uv_work_t *req, int status)
 {
-    struct session *s = req->data;
-    enum session_work work = s->work;
+    struct work *work = req->data;
+    struct session *s = work->session_ref;
 
     s->worker->nbusy--;
-    s->work = WORK_NONE;
+    s->work = NULL;
     if (status < 0) {
-        s->ok = false;
-        err_set(&s->err, FAULT_TEMP, "work cancelled");
+        work->ok = false;
+        err_set(&work->err, FAULT_TEMP, "work cancelled");
     }
-    if (work == WORK_OPEN)
-        open_done(s);
+    if (work->kind == WORK_OPEN)
+        open_done(s, work->ok, &work->err);
     else
-        commit_done(s);
+        commit_done(s, work);
+    work_free(work);
 }
 
 static void on_open(struct store_worker *w, uint32_t front, const struct msg *m)
@@ -231,12 +294,12 @@ static void on_open(struct store_worker *w, uint32_t front, const struct msg *m)
     s->sid = m->sid;
     s->front = front;
     s->grant = g;
-    s->deleted = s->retrieved = BUF(MARKS_MAX);
+    g->policy.warm = w->warm;
     s->give_up_ms = uv_now(w->loop) + w->conf->mail.lock_wait_ms;
     s->next = *bucket;
     *bucket = s;
     w->nsessions++;
-    begin(s, WORK_OPEN);
+    begin_open(s);
 }
 
 /* Marks arrive in the message, or in descriptors when they are long; each must be as long as the snapshot. */
@@ -258,26 +321,27 @@ static bool take_marks(struct buf *b, struct span inline_marks, int fd, size_t n
 static void on_commit(struct session *s, const struct msg *m)
 {
     size_t n = (s->worker->ops->count(s->drop) + 7u) / 8u;
+    struct work *work = work_new(s, WORK_COMMIT);
 
-    if (!take_marks(&s->deleted, m->data, m->fds[0], n) ||
-        !take_marks(&s->retrieved, m->secret, m->fds[1], n)) {
-        err_set(&s->err, FAULT_TEMP, "marks of the wrong length");
-        s->ok = false;
-        commit_done(s);
+    if (!take_marks(&work->deleted, m->data, m->fds[0], n) ||
+        !take_marks(&work->retrieved, m->secret, m->fds[1], n)) {
+        err_set(&work->err, FAULT_TEMP, "marks of the wrong length");
+        commit_done(s, work);
+        work_free(work);
         return;
     }
     if (m->flags & MSGF_READ_ONLY) { /* a public maildrop: nothing is removed */
-        memset(s->deleted.p, 0, n);
-        memset(s->retrieved.p, 0, n);
+        memset(work->deleted.p, 0, n);
+        memset(work->retrieved.p, 0, n);
     }
-    s->commit = (struct store_commit){ s->deleted.p, s->retrieved.p, 0, 0 };
-    begin(s, WORK_COMMIT);
+    work->commit = (struct store_commit){ work->deleted.p, work->retrieved.p, 0, 0 };
+    begin(work);
 }
 
 static void on_close(struct session *s)
 {
     s->closing = true;
-    if (s->work == WORK_NONE) /* else when the work is done */
+    if (!s->work) /* else when the work is done */
         session_end(s);
 }
 
@@ -295,7 +359,7 @@ void store_on_front(void *ctx, struct channel *ch, struct msg *m)
         return; /* closed already: a late message of an ended session */
     if (m->type == MSG_CLOSE)
         on_close(s);
-    else if (s->work != WORK_NONE || !s->drop)
+    else if (s->work || !s->drop)
         return; /* one thing at a time: only a front out of step asks now */
     else if (m->type == MSG_FETCH)
         session_fetch(s, m);

@@ -2,7 +2,7 @@
  *
  * It has no network and no passwords. It serves a session only to the front that auth's grant names, once, within
  * ten seconds. Work that may wait for a disk (open, commit) runs in helper threads, one at a time per session;
- * handing out a message is done at once. Files: store_main.c (start, orders), store_grants.c, store_sessions.c,
+ * handing out a message, and opening a maildrop that is as it was when last seen, is done at once. Files: store_main.c (start, orders), store_grants.c, store_sessions.c,
  * store_fetch.c.
  */
 #ifndef RESTANTE_SERVER_STORE_WORKER_H
@@ -12,6 +12,7 @@
 #include "ipc/channel.h"
 #include "server/conf.h"
 #include "store/store.h"
+#include "store/warm.h"
 
 #include <uv.h>
 
@@ -28,27 +29,21 @@ struct grant {
     bool takeover;
 };
 
-enum session_work { WORK_NONE, WORK_OPEN, WORK_COMMIT };
+struct work;  /* an open or a commit under way: store_sessions.c */
+struct retry; /* a wait for a lock */
 
+/* A session is idle nearly all its life: what it needs only now and then stands elsewhere. */
 struct session {
     struct session *next;       /* in its bucket */
     struct store_worker *worker;
     uint64_t sid;
-    uint32_t front;
     struct grant *grant;        /* whom it serves: path, user, policy */
     struct drop *drop;
-    enum session_work work;     /* in a helper thread now */
-    bool waiting;               /* for the maildrop's lock */
-    bool closing;               /* the front left: close when the work is done */
-    bool ok;                    /* result of the work */
-    bool read_only;
+    struct work *work;          /* in a helper thread now; NULL = none */
+    struct retry *retry;        /* waits for the maildrop's lock; NULL = does not */
     uint64_t give_up_ms;        /* waiting for the lock until then */
-    struct err err;
-    struct store_commit commit;
-    struct buf deleted, retrieved;
-    uv_work_t req;
-    uv_timer_t retry;
-    bool has_timer;
+    uint32_t front;
+    bool closing;               /* the front left: close when the work is done */
 };
 
 struct store_worker {
@@ -57,6 +52,7 @@ struct store_worker {
     struct channel *front[STORE_FRONTS];
     struct conf *conf;
     const struct store_ops *ops;
+    struct warm *warm;          /* what is known of maildrops opened before; NULL = cannot be */
     struct grant *grants[STORE_BUCKETS];
     uint32_t ngrants;
     struct session *sessions[STORE_BUCKETS];
