@@ -543,6 +543,36 @@ while True:
             racer.wait()
 
 
+@pytest.mark.parametrize("how", ["slow", "drops"])
+def test_c45_pipelining_by_force(tmp_path, monkeypatch, how):
+    """C-45: commands ahead of replies to a server that does not announce it: one that is slow loses nothing and nobody
+    waits for ever; one that ends the line for it loses nothing either."""
+    import evil
+
+    kept = evil.Connection.one
+
+    def one(self, line):
+        if how == "slow":
+            time.sleep(0.02)
+        elif self.input.count(b"\n") and self.server.fault.pipelining is False:
+            raise evil.Gone
+        kept(self, line)
+
+    monkeypatch.setattr(evil.Connection, "one", one)
+    messages = mails(30, size=3000)
+    with Evil(messages, Fault(pipelining=False)) as server:
+        client = Client(tmp_path)
+        code, out = client.run(server.port, "none", pipelining='"yes"', retries=1)
+        assert whole(out) and (code == 0) == (how == "slow"), out
+        assert max(server.waits) > 0 or how == "drops"
+        server.settle()
+        here = stored(client.maildir)
+        assert all(u in server.uids() or as_stored(d) in here for u, d in messages)
+        server.heal()
+        assert client.run(server.port, "none")[0] == 0
+        ledger(client, server, messages, "none")
+
+
 # --- names without CNAME -----------------------------------------------------------------------------
 
 
