@@ -398,9 +398,10 @@ def test_pins(tmp_path, pki):
         assert code == 77 and len(server.inside) == before, out
 
 
-@pytest.mark.proves("R8314-C-10")
+@pytest.mark.proves("R8314-C-10", "R4422-EXT-05")
+@pytest.mark.parametrize("authzid", ["", "fred"])
 @pytest.mark.parametrize("auth", ["auto", "EXTERNAL"])
-def test_certificate_logs_in(tmp_path, pki, auth):
+def test_certificate_logs_in(tmp_path, pki, auth, authzid):
     """AUTH EXTERNAL with the certificate, and no password on the way."""
     door = Door(tls="implicit", certificate=pki.server, client_ca=str(pki.clients.pem),
                 words=sasl(b"PLAIN", b"SCRAM-SHA-256", b"EXTERNAL"),
@@ -408,10 +409,10 @@ def test_certificate_logs_in(tmp_path, pki, auth):
     with PopFault(MESSAGES, door=door) as server:
         client = Client(tmp_path)
         code, out = client.run(server.port, "none", **by_tls(
-            server, pki, certificate=f'"{pki.bob[0]}"', key=f'"{pki.bob[1]}"', auth=f'"{auth}"'))
+            server, pki, certificate=f'"{pki.bob[0]}"', key=f'"{pki.bob[1]}"', auth=f'"{auth}"', authzid=f'"{authzid}"'))
         assert code == 0, out
         assert [c for c in server.commands() if c.startswith(b"AUTH")] == [b"AUTH EXTERNAL"]
-        assert server.answers == [b""] and all(server.shown)
+        assert server.answers == [authzid.encode()] and all(server.shown)
         ledger(client, server, MESSAGES, "none")
 
 
