@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+enum { IDS_AT_ONCE = 64 };
+
 /* Of a user; it may be forgotten when it has no session and its delay has passed: the table's bound sees to it
  * that the oldest go first. */
 struct user {
@@ -20,6 +22,8 @@ struct user {
 struct grants {
     struct table *users;    /* by the digest of the name -> struct user */
     struct table *sessions; /* by sid -> struct table_key of the user */
+    uint8_t random[IDS_AT_ONCE][GRANTS_ID]; /* for the next ids: the kernel is asked once for many */
+    uint32_t left;
 };
 
 struct grants *grants_new(void)
@@ -106,7 +110,13 @@ enum grants_verdict grants_begin(struct grants *g, const struct grants_ask *ask,
     return GRANTS_YES;
 }
 
-void grants_id(uint8_t id[GRANTS_ID])
+void grants_id(struct grants *g, uint8_t id[GRANTS_ID])
 {
-    secret_random(id, GRANTS_ID);
+    if (g->left == 0) {
+        secret_random(g->random, sizeof g->random);
+        g->left = IDS_AT_ONCE;
+    }
+    g->left--;
+    memcpy(id, g->random[g->left], GRANTS_ID);
+    explicit_bzero(g->random[g->left], GRANTS_ID);
 }

@@ -34,6 +34,6 @@ void grants_void(struct grants *g, uint64_t sid);
 void grants_end_front(struct grants *g, uint16_t front);
 
 /* A grant's id: unguessable, used once. */
-void grants_id(uint8_t id[GRANTS_ID]);
+void grants_id(struct grants *g, uint8_t id[GRANTS_ID]);
 
 #endif

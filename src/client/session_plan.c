@@ -1,7 +1,8 @@
 /* session_plan.c - listing and journal become a plan; what the journal must know before the first order is committed.
  *
  * Vanished unique-ids are counted only against complete listings, and forgotten after days and listings both
- * (R1939-UIDL-12, XCL-11). On a worker thread. Does not know: the connection.
+ * (R1939-UIDL-12, XCL-11). A clock that leaps ahead makes mail older by two days at most in the run that meets it first.
+ * On a worker thread. Does not know: the connection.
  */
 #include "client/session.h"
 
@@ -9,6 +10,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+
+enum { LEAP_S = 2 * 86400 };
 
 struct absent {
     struct session *s;
@@ -139,6 +142,14 @@ static void notice_renumbered(struct session *s, const struct absent *a, uint64_
              (unsigned long long)a->vanished, (unsigned long long)a->known, (unsigned long long)unknown);
 }
 
+/* The time by which ages count: one that is far ahead of the last run's is believed by the run after this one. */
+static int64_t age_clock(struct session *s, int64_t now)
+{
+    int64_t last = journal_fact_number(s->journal, "last_try");
+
+    return last > 0 && now - last > LEAP_S ? last + LEAP_S : now;
+}
+
 static uint64_t smaller(uint64_t a, uint64_t b)
 {
     return a && (!b || a < b) ? a : b;
@@ -148,10 +159,11 @@ static uint64_t smaller(uint64_t a, uint64_t b)
 static bool make(struct session *s, struct err *e)
 {
     const struct account *a = s->account;
+    int64_t now = clock_real_ns() / 1000000000;
     struct plan_rules rules = {
         .keep = a->keep, .skip_larger = smaller(a->skip_larger, a->max_message),
         .filter = a->filter_command && *a->filter_command, .retry = s->options->retry_quarantined,
-        .now = clock_real_ns() / 1000000000,
+        .now = age_clock(s, now),
     };
     struct absent absent = { .s = s };
     uint64_t unknown;
@@ -176,7 +188,7 @@ static bool make(struct session *s, struct err *e)
         journal_rollback(s->journal);
         return true;
     }
-    return commit_plan(s, rules.now, e);
+    return commit_plan(s, now, e);
 }
 
 void session_do_plan(struct session *s)

@@ -87,7 +87,8 @@ const struct setting_row setting_account_rows[] = {
     PATH("key", key, "",
          "private key of the certificate in PEM"),
     TEXT("auth", auth, "auto",
-         "auto, user (USER and PASS), apop, or the name of one SASL mechanism; apop is never chosen by itself"),
+         "auto, user (USER and PASS), apop, or the name of one SASL mechanism; apop and CRAM-MD5 are never chosen "
+         "by themselves"),
     FLAG("plaintext-auth", plaintext_auth, "no",
          "send the password even without TLS, for everybody on the way to read"),
     SECRET("proxy", proxy, "",

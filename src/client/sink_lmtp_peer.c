@@ -232,7 +232,7 @@ bool lmtp_reply(struct lmtp *c, struct err *e)
     c->code = 0;
     c->text[0] = '\0';
     while (!last) {
-        struct span line;
+        struct span line = { NULL, 0 };
         size_t used = 0;
 
         if (!read_line(c, end, &line, &used, e))

@@ -102,11 +102,17 @@ static void apop_begin(struct dialog *d)
     buf_wipe(&args);
 }
 
-/* Candidate i of DIALOG_AUTH_AUTO, strongest first: the table's order with CRAM-MD5 in front of what reveals the
- * password. NULL: not now. */
+/* DIALOG_AUTH_AUTO, strongest first (R4422-02); MECH_N stands for CRAM-MD5. */
+static const uint8_t candidates[] = {
+    MECH_SCRAM_SHA_256_PLUS, MECH_SCRAM_SHA_1_PLUS, MECH_EXTERNAL, MECH_SCRAM_SHA_256,
+    MECH_SCRAM_SHA_1,        MECH_N,                MECH_PLAIN,    MECH_LOGIN,
+};
+enum { CANDIDATES = sizeof candidates };
+
+/* Candidate i; NULL: not now. */
 static const char *candidate(const struct dialog *d, unsigned i)
 {
-    unsigned id = i < MECH_PLAIN ? i : i == MECH_PLAIN ? (unsigned)MECH_N : i - 1;
+    unsigned id = candidates[i];
 
     if (!(d->conf->mechs & MECH_BIT(id)))
         return NULL;
@@ -129,7 +135,7 @@ static void no_way(struct dialog *d, const struct dialog_reply *refusal)
 
 void login_next(struct dialog *d, const struct dialog_reply *refusal)
 {
-    while (d->login.next <= MECH_N) {
+    while (d->login.next < CANDIDATES) {
         const char *name = candidate(d, d->login.next++);
 
         if (name && sasl_try(d, name, true))
@@ -186,7 +192,7 @@ static bool has_word(struct span text, const char *word)
 /* Servers without response codes say it in words (quirk 8). */
 bool login_is_busy(const struct dialog_reply *r)
 {
-    static const char *const words[] = { "lock", "busy", "in use" };
+    static const char *const words[] = { "lock", "busy", "in use", "unavailable" };
 
     for (size_t i = 0; r->code == CODE_NONE && i < sizeof words / sizeof *words; i++)
         if (has_word(r->text, words[i]))

@@ -19,10 +19,10 @@ static bool put_base64(struct buf *out, struct span in)
     return true;
 }
 
-/* SCRAM's first message holds a name and a nonce; all else is made of the secret or is the proof itself. */
+/* SCRAM's first message holds a name and a nonce, EXTERNAL's a name; all else is made of the secret or is the proof. */
 static bool first_is_harmless(const char *name)
 {
-    return strlen(name) > 5 && span_iis(span_of(name, 5), "SCRAM");
+    return span_iis(span_str(name), "EXTERNAL") || (strlen(name) > 5 && span_iis(span_of(name, 5), "SCRAM"));
 }
 
 /* "NAME" or "NAME response" in *args; false: the response has to wait. */

@@ -144,7 +144,7 @@ def test_hostile_challenges(tmp_path, what, mechanism):
     script, more = ODD[what]
     door = Door(words=sasl(mechanism.encode()), auth={mechanism: script}, auth_more=more)
     server, code, out = unanswered(tmp_path, door, fault=Fault(says={"USER": b"-ERR no\r\n"}), reply_timeout="2s",
-                                   read_timeout="2s")
+                                   read_timeout="2s", auth='"CRAM-MD5"' if mechanism == "CRAM-MD5" else '"auto"')
     assert len(server.answers) <= 12
     assert "STAT" not in server.verbs()
 

@@ -66,7 +66,7 @@ CERTIFICATES = {
 }
 
 
-@pytest.mark.proves("R8314-C-04", "R5034-25", "R7817-01")
+@pytest.mark.proves("R8314-C-04", "R5034-25", "R7817-01", "R9525-05")
 @pytest.mark.parametrize("tls", ["implicit", "stls"])
 @pytest.mark.parametrize("name", CERTIFICATES)
 def test_certificates(tmp_path, pki, name, tls):
@@ -128,7 +128,7 @@ def test_octets_before_the_handshake(tmp_path, pki, octets):
         refused(tmp_path, server, pki)
 
 
-@pytest.mark.proves("R2595-STLS-14", "R8314-C-03", "R1939-APOP-09")
+@pytest.mark.proves("R2595-STLS-14", "R8314-C-03", "R1939-APOP-09", "R6186-10")
 @pytest.mark.parametrize("door", [
     {"tls": "stls", "offer_stls": False, "stls_reply": b"-ERR no\r\n"}, {"tls": "stls", "stls_reply": b"-ERR no\r\n"},
     {"tls": "stls", "stls_reply": b"+ERR\r\n"}, {"tls": "none", "greeting": b"+OK <1896.697170952@host.example>\r\n"},

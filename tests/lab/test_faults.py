@@ -43,7 +43,7 @@ def test_cut_inside_the_sixth_message(tmp_path, keep, rst):
 @pytest.mark.parametrize("how", ["commit", "forget", "err"])
 @pytest.mark.parametrize("keep", ["none", "all"])
 def test_quit_not_answered(tmp_path, keep, how, rst):
-    """No message twice, none left behind: deletions are repeated when the server forgot them."""
+    """C-23: no message twice, none left behind: deletions are repeated when the server forgot them."""
     with Evil(SMALL, Fault(lost_quit=how, rst=rst)) as server:
         client = Client(tmp_path)
         code, out = client.run(server.port, keep, retries=0)

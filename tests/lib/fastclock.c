@@ -3,6 +3,7 @@
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <poll.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <time.h>
@@ -53,4 +54,13 @@ int epoll_pwait(int fd, struct epoll_event *events, int n, int ms, const sigset_
 int epoll_wait(int fd, struct epoll_event *events, int n, int ms)
 {
     return epoll_pwait(fd, events, n, ms, NULL);
+}
+
+int poll(struct pollfd *fds, nfds_t n, int ms)
+{
+    static int (*real)(struct pollfd *, nfds_t, int);
+
+    if (!real)
+        real = (int (*)(struct pollfd *, nfds_t, int))dlsym(RTLD_NEXT, "poll");
+    return real(fds, n, shorter(ms));
 }

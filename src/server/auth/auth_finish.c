@@ -101,7 +101,7 @@ static void give(struct attempt *a, const struct users_entry *entry, struct auth
     struct msg grant, ok;
 
     msg_init(&grant, MSG_GRANT, a->sid);
-    grants_id(grant.grant);
+    grants_id(w->grants, grant.grant);
     grant.id = (uint32_t)(a->sid >> 48);
     grant.uid = a->uid;
     grant.gid = a->gid;

@@ -247,12 +247,19 @@ static void sessions_per_user(void **state)
 
 static void grant_ids_differ(void **state)
 {
-    uint8_t a[GRANTS_ID], b[GRANTS_ID];
+    enum { MANY = 200 };
+    static const uint8_t zeros[GRANTS_ID];
+    static uint8_t ids[MANY][GRANTS_ID];
+    struct grants *g = grants_new();
 
     (void)state;
-    grants_id(a);
-    grants_id(b);
-    assert_memory_not_equal(a, b, sizeof a);
+    for (unsigned i = 0; i < MANY; i++) {
+        grants_id(g, ids[i]);
+        assert_memory_not_equal(ids[i], zeros, GRANTS_ID);
+        for (unsigned k = 0; k < i; k++)
+            assert_memory_not_equal(ids[i], ids[k], GRANTS_ID);
+    }
+    grants_free(&g);
 }
 
 /* Against a plain array: made, found, dropped, pushed out. */

@@ -1,7 +1,7 @@
 /* t_dialog_login.c - the client's ways to log in: which one is chosen, what is sent, how a refusal is read.
  *
  * Proves: R1939-USER-10, R1939-USER-11, R1939-APOP-08, R1939-APOP-09, R2449-LEN-04, R3206-08, R5034-08, R5034-12,
- * R5034-14, R5034-27, R5034-LEN, R6856-15, R2595-STLS-15, R2595-STLS-17, XOA2-04, XOA2-05, R5802-13
+ * R5034-14, R5034-27, R5034-LEN, R6856-15, R2595-STLS-15, R2595-STLS-17, XOA2-04, XOA2-05, R5802-13, R4422-02
  */
 #include "scene.h"
 
@@ -230,6 +230,27 @@ static void test_auto(void **state)
     (void)none;
 }
 
+/* The table's order is that of R4422-02, whatever the server's is; a refusal of what gave nothing away leads on. */
+static void test_strongest_first(void **state)
+{
+    (void)state;
+    conf.auth = DIALOG_AUTH_AUTO;
+    conf.mechs = ALL;
+    play(CAPA("S: SASL LOGIN PLAIN EXTERNAL CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-256-PLUS\n",
+              " cram-md5 SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-1 EXTERNAL PLAIN LOGIN")
+         "C: AUTH SCRAM-SHA-256-PLUS SSBTQ1JBTS1TSEEtMjU2LVBMVVM=\nS: -ERR no\n"
+         "C: AUTH SCRAM-SHA-1-PLUS SSBTQ1JBTS1TSEEtMS1QTFVT\nS: -ERR no\n"
+         "C: AUTH EXTERNAL =\nS: -ERR no\n"
+         "C: AUTH SCRAM-SHA-256 SSBTQ1JBTS1TSEEtMjU2\nS: -ERR no\n"
+         "C: AUTH SCRAM-SHA-1 SSBTQ1JBTS1TSEEtMQ==\nS: -ERR no\n"
+         "C: AUTH CRAM-MD5\nS: -ERR no\n"
+         "C: AUTH PLAIN SSBQTEFJTg==\nS: -ERR wrong\nE: FAILED login rejected\n");
+    conf.auth = DIALOG_AUTH_SASL; /* what was asked for, and nothing weaker behind it */
+    conf.sasl_name = "SCRAM-SHA-256";
+    play(CAPA(STRONG, STRONG_TOLD) "C: AUTH SCRAM-SHA-256 SSBTQ1JBTS1TSEEtMjU2\nS: -ERR no\nE: FAILED no way to log in\n");
+    conf.sasl_name = NULL;
+}
+
 static void test_lines(void **state)
 {
     (void)state;
@@ -339,6 +360,7 @@ int main(void)
         cmocka_unit_test_setup(test_user, set_up),           cmocka_unit_test_setup(test_user_arguments, set_up),
         cmocka_unit_test_setup(test_clear, set_up),          cmocka_unit_test_setup(test_apop, set_up),
         cmocka_unit_test_setup(test_apop_stls, set_up),      cmocka_unit_test_setup(test_auto, set_up),
+        cmocka_unit_test_setup(test_strongest_first, set_up),
         cmocka_unit_test_setup(test_lines, set_up),          cmocka_unit_test_setup(test_rounds, set_up),
         cmocka_unit_test_setup(test_initial_length, set_up), cmocka_unit_test_setup(test_unverified, set_up),
     };
