@@ -25,7 +25,7 @@ static bool tls_fault(struct err *e, const char *what)
     return err_set(e, FAULT_TEMP, "%s: %s", what, text);
 }
 
-/* A ticket came. Each is used once (RFC 8446 appendix C.4). */
+/* A ticket came. */
 static int keep_ticket(SSL *ssl, SSL_SESSION *ticket)
 {
     struct wire *w = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
@@ -142,18 +142,28 @@ void conn_close(struct conn *c)
     *c = (struct conn){ .fd = -1, .at = CONN_CLOSED };
 }
 
+/* Each ticket is used once (RFC 8446 appendix C.4), but the last one again and again: there are servers that send no
+ * new one in a resumed handshake. */
+static void use_ticket(struct wire *w, SSL *ssl)
+{
+    SSL_SESSION *ticket = w->tickets_n ? w->tickets[w->tickets_n - 1] : NULL;
+
+    if (!ticket)
+        return;
+    SSL_set_session(ssl, ticket);
+    if (w->tickets_n == 1)
+        return;
+    w->tickets_n--;
+    SSL_SESSION_free(ticket);
+}
+
 bool conn_start_tls(struct wire *w, struct conn *c, struct err *e)
 {
     c->ssl = SSL_new(w->tls);
     if (!c->ssl || SSL_set_fd(c->ssl, c->fd) != 1)
         return tls_fault(e, "TLS");
     SSL_set_connect_state(c->ssl);
-    if (w->tickets_n) {
-        SSL_SESSION *ticket = w->tickets[--w->tickets_n];
-
-        SSL_set_session(c->ssl, ticket);
-        SSL_SESSION_free(ticket);
-    }
+    use_ticket(w, c->ssl);
     c->at = CONN_HANDSHAKE;
     return true;
 }
