@@ -93,6 +93,7 @@ static void on_tick(uv_timer_t *timer)
     expire_asking(f, now);
     expire_idle(f, now);
     expire_handshakes(f, now);
+    front_ahead_tick(f);
     if (f->accepting_paused && !f->stopping) {
         f->accepting_paused = false;
         for (uint32_t i = 0; i < f->nlistener; i++)
@@ -108,6 +109,7 @@ void front_limits_start(struct front *f)
     link_init(&f->linger);
     link_init(&f->waiting);
     link_init(&f->asking);
+    link_init(&f->aheads);
     f->tick.data = f;
     uv_timer_init(f->loop, &f->tick);
     uv_timer_start(&f->tick, on_tick, TICK_MS, TICK_MS);
