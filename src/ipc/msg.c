@@ -86,14 +86,14 @@ static const struct row rows[MSG_TYPES] = {
         { ID16(grant), U32(id), U32(uid), U32(gid), U32(flags), U32(expire_days), U32(number),
           SPAN(user, CAP_NAME), SPAN(path, CAP_PATH) } },
     [MSG_OPEN] = { "open", FRONT, STORE, 0, { ID16(grant) } },
-    [MSG_FETCH] = { "fetch", FRONT, STORE, 0, { U32(number), U32(flags) } },
+    [MSG_FETCH] = { "fetch", FRONT, STORE, 0, { SPAN(data, 4 * IPC_MAX_FDS) } },
     [MSG_COMMIT] = { "commit", FRONT, STORE, 2,
         { U32(flags), SPAN(data, CAP_MARKS), SPAN(secret, CAP_MARKS) } },
     [MSG_CLOSE] = { "close", FRONT, STORE, 0, { { K_END, 0, 0 } } },
     [MSG_OPENED] = { "opened", STORE, FRONT, 1,
         { U32(count), U64(octets), U64(legacy_octets), U32(number), SPAN(data, CAP_LISTING) } },
     [MSG_OPEN_FAIL] = { "open-fail", STORE, FRONT, 0, { U32(fault) } },
-    [MSG_MESSAGE] = { "message", STORE, FRONT, 1, { U32(number), U64(octets) } },
+    [MSG_MESSAGE] = { "message", STORE, FRONT, IPC_MAX_FDS, { SPAN(data, 4 * IPC_MAX_FDS) } },
     [MSG_FETCH_FAIL] = { "fetch-fail", STORE, FRONT, 0, { U32(number), U32(fault) } },
     [MSG_COMMITTED] = { "committed", STORE, FRONT, 0, { U32(fault), U32(count), U32(number) } },
     [MSG_KICK] = { "kick", STORE, FRONT, 0, { { K_END, 0, 0 } } },
@@ -325,7 +325,7 @@ int msg_recv(int fd, uint8_t *buf, size_t room, struct msg *m, struct err *e)
     struct iovec iov = { buf, room };
     struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room,
                          .msg_controllen = sizeof control.room };
-    int fds[IPC_MAX_FDS] = { -1, -1 };
+    int fds[IPC_MAX_FDS];
     unsigned nfds;
     ssize_t got;
     bool lost;

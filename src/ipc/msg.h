@@ -11,7 +11,7 @@
 #include "base/err.h"
 #include "base/span.h"
 
-enum { IPC_VERSION = 1, IPC_MAX_PACKET = 112 * 1024, IPC_MAX_FDS = 2, GRANT_OCTETS = 16, ADDR_OCTETS = 16 };
+enum { IPC_VERSION = 1, IPC_MAX_PACKET = 112 * 1024, IPC_MAX_FDS = 16, GRANT_OCTETS = 16, ADDR_OCTETS = 16 };
 
 /* Roles of processes, also the kinds of channels. */
 enum role { ROLE_SUPERVISOR, ROLE_FRONT, ROLE_AUTH, ROLE_HASH, ROLE_STORE, ROLE_N };
@@ -44,9 +44,14 @@ enum msg_type {
     /* auth -> store */
     MSG_GRANT,
     /* front -> store */
-    MSG_OPEN, MSG_FETCH, MSG_COMMIT, MSG_CLOSE,
+    MSG_OPEN,
+    MSG_FETCH,       /* data: numbers of messages, 4 octets each, the most urgent first */
+    MSG_COMMIT, MSG_CLOSE,
     /* store -> front */
-    MSG_OPENED, MSG_OPEN_FAIL, MSG_MESSAGE, MSG_FETCH_FAIL, MSG_COMMITTED, MSG_KICK,
+    MSG_OPENED, MSG_OPEN_FAIL,
+    MSG_MESSAGE,     /* data: numbers of messages; fds: theirs, in that order */
+    MSG_FETCH_FAIL,  /* number: a message without one; fault: why, FAULT_NONE = it was not urgent, ask again */
+    MSG_COMMITTED, MSG_KICK,
     MSG_TYPES
 };
 
@@ -72,7 +77,6 @@ enum msg_flag {             /* msg.flags */
     MSGF_CLOSE = 8,          /* close the connection after the reply; MSG_SESSION_END: it never got a maildrop */
     MSGF_READ_ONLY = 16,
     MSGF_EXCLUSIVE = 32, MSGF_SHARED = 64, MSGF_TAKEOVER = 128,
-    MSGF_TOP = 256,          /* MSG_FETCH for TOP */
     MSGF_QUIT = 512,         /* MSG_COMMIT: release the maildrop afterwards */
     MSGF_WIRE_READY = 1024,
     MSGF_CREATE = 2048, MSGF_MOVE_TO_CUR = 4096, MSGF_MARK_SEEN = 8192, MSGF_DURABLE = 16384,

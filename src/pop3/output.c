@@ -172,9 +172,23 @@ static void close_body(struct engine *e, bool whole)
         s->before_end += 2; /* quirk: Outlook Express waits for the empty line */
 }
 
+/* The bulk of it; room and what was announced are kept to, the rest is put_run's. */
+static void put_many(struct engine *e, struct sink *k, struct span *in)
+{
+    struct sending *s = &e->sending;
+    size_t dots = 0, n;
+
+    if (s->plain || e->conf->nul_as_80)
+        return;
+    n = stuff_copy(&s->stuff, in, k->p + k->n, least(k->room - k->n, s->announced - s->sent), &dots);
+    k->n += n;
+    s->sent += n - dots;
+}
+
 /* As put_run for all of in that there is room for. */
 static bool put_runs(struct engine *e, struct sink *k, struct span *in)
 {
+    put_many(e, k, in);
     while (in->n && k->room > k->n)
         if (!put_run(e, k, in))
             return false;

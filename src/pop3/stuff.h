@@ -27,4 +27,9 @@ enum stuff_kind {
  * missing. */
 enum stuff_kind stuff_next(struct stuff *f, struct span *in, struct span *run);
 
+/* The same for many runs at once: consumes from the front of *in and writes what goes out to dst, never more than
+ * room octets; returns how many, *dots of them stuffing. It leaves what it cannot do fast, at least a few octets at
+ * the end of in or room and perhaps all, for stuff_next. in and dst do not overlap. */
+size_t stuff_copy(struct stuff *f, struct span *in, uint8_t *dst, size_t room, size_t *dots);
+
 #endif

@@ -144,9 +144,28 @@ enum md_found mdfind_place(struct mdfind *f, const struct md_seen *seen, struct 
     return first;
 }
 
+/* The usual case, in two system calls: it has its old name and is what it was. */
+static bool open_unmoved(const struct mdfind *f, const struct md_seen *seen, struct md_place *place, int *fd)
+{
+    char name[MDNAME_ROOM] = { 0 };
+
+    *fd = -1;
+    if (!mdname_is_message(seen->name))
+        return false;
+    memcpy(name, seen->name.p, seen->name.n);
+    set_name(place, seen->sub, name);
+    *fd = sys_open(f->dir_ref->sub[place->sub], place->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+    if (*fd >= 0 && sys->fstat(*fd, &place->st) == 0 && is_same(&place->st, seen))
+        return true;
+    sys_close(fd);
+    return false;
+}
+
 enum md_found mdfind_open(struct mdfind *f, const struct md_seen *seen, struct md_place *place, int *fd,
                           struct err *e)
 {
+    if (open_unmoved(f, seen, place, fd))
+        return MD_FOUND;
     for (int i = 0; i < CHASES; i++) {
         enum md_found found = mdfind_place(f, seen, place, e);
 

@@ -250,6 +250,7 @@ static void let_go(struct conn *c)
 {
     conn_cancel_login(c);
     conn_body_close(c);
+    conn_ahead_drop(c);
     conn_release(c);
     buf_wipe(&c->in);
     buf_free(&c->out);

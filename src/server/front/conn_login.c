@@ -382,16 +382,8 @@ void front_on_store(void *ctx, struct channel *ch, struct msg *m)
     } else if (m->type == MSG_OPEN_FAIL && c->wait == WAIT_OPEN) {
         c->login->opened = false;
         refuse(c, code_of((enum fault)m->fault));
-    } else if (m->type == MSG_MESSAGE && c->wait == WAIT_MESSAGE && m->nfds == 1) {
-        conn_message(c, m);
-        if (c->phase != PH_CLOSED)
-            conn_run(c);
-    } else if ((m->type == MSG_FETCH_FAIL || m->type == MSG_MESSAGE) && c->wait == WAIT_MESSAGE) {
-        /* A message without its descriptor: we have too many open. */
-        conn_wait(c, WAIT_NONE);
-        engine_message_failed(&c->engine, m->type == MSG_FETCH_FAIL && m->fault < FAULT_N
-                                              ? (enum fault)m->fault : FAULT_TEMP);
-        conn_run(c);
+    } else if (m->type == MSG_MESSAGE || m->type == MSG_FETCH_FAIL) {
+        conn_messages(c, m);
     } else if (m->type == MSG_COMMITTED && c->wait == WAIT_COMMIT) {
         on_committed(c, m);
     }

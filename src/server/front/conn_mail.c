@@ -1,4 +1,4 @@
-/* conn_mail.c - message bodies: a descriptor from the store, read in pieces without stopping the other sessions.
+/* conn_mail.c - message bodies: a descriptor (conn_fetch.c), read in pieces without stopping the other sessions.
  *
  * A read that would wait for a disk (RWF_NOWAIT says EAGAIN) is done by a helper thread; the rest of the front
  * goes on. Memory is one read's worth, whatever the size of the message. Does not know: dot-stuffing, sizes on
@@ -14,35 +14,23 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-void conn_request_message(struct conn *c, const struct request *r)
-{
-    struct front *f = c->front;
-    struct msg m;
-
-    msg_init(&m, MSG_FETCH, c->sid);
-    m.number = r->msg;
-    m.flags = r->top ? MSGF_TOP : 0;
-    if (c->peer_gone || !c->login || !channel_send(f->store[c->login->store], &m)) {
-        engine_message_failed(&c->engine, FAULT_TEMP);
-        return;
-    }
-    conn_wait(c, WAIT_MESSAGE);
-}
-
-void conn_message(struct conn *c, struct msg *m)
+void conn_message(struct conn *c, uint32_t i, int fd)
 {
     struct drop_msg msg;
+    struct index_record rec;
     struct body *b;
 
-    conn_wait(c, WAIT_NONE);
-    if (!c->login->view.get(c->login->view.ctx, m->number, &msg)) {
+    if (!index_reader_get(&c->login->listing, i, &rec, &msg.uid, &(struct span){ NULL, 0 })) {
+        close(fd);
         conn_close(c, "listing-unreadable");
         return;
     }
+    msg.octets = rec.octets;
+    msg.legacy_octets = rec.legacy_octets;
+    msg.flags = rec.flags;
     b = mem_zero(1, sizeof *b);
-    b->fd = m->fds[0];
-    m->fds[0] = -1;
-    b->size = m->octets;
+    b->fd = fd;
+    b->size = rec.file_size;
     b->sid = c->sid;
     b->front = c->front;
     if ((msg.flags & DROP_MSG_NEEDS_UTF8) && c->site->engine.legacy_utf8 == LEGACY_SURROGATE &&

@@ -103,9 +103,10 @@ static enum step request(struct turn *t)
         conn_start_tls(c);
         return STEP_CLOSED;
     case REQ_MESSAGE:
-        conn_request_message(c, r);
+        conn_request_message(c, r, span_of(c->in.p + t->used, c->in.n - t->used));
         break;
     case REQ_COMMIT:
+        conn_ahead_drop(c);
         conn_request_commit(c);
         break;
     default:
@@ -125,6 +126,7 @@ static enum step feed(struct turn *t)
     t->used += took;
     if (engine_sasl_aborted(&c->engine))
         conn_cancel_login(c);
+    conn_ahead_marked(c);
     if (took)
         return STEP_AGAIN;
     if (t->used) {

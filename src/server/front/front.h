@@ -4,7 +4,8 @@
  * gets as descriptors from store workers. One thread, one event loop; connections are found by session id, never
  * by pointer, across anything asynchronous. Files: front_main.c (start and reload), conn.c (a connection's life),
  * poller.c (which sockets are ready), conn_io.c (octets in and out, TLS), conn_run.c (driving the engine),
- * conn_login.c (auth and store dialogue), conn_mail.c (message bodies), front_limits.c (time and number limits).
+ * conn_login.c (auth and store dialogue), conn_fetch.c (descriptors of messages), conn_mail.c (their octets),
+ * front_limits.c (time and number limits).
  */
 #ifndef RESTANTE_SERVER_FRONT_H
 #define RESTANTE_SERVER_FRONT_H
@@ -84,6 +85,7 @@ struct conn {
     char *apop;
     struct login *login;        /* what a login needs, NULL before */
     struct body *body;          /* the message being sent, NULL else */
+    struct ahead *ahead;        /* messages that will be wanted next (conn_fetch.c), NULL = none */
     uint64_t octets_in, octets_out;
     enum conn_wait wait;
     bool eof, peer_gone;        /* the peer ended its side; nothing can be sent any more */
@@ -147,6 +149,8 @@ struct front {
     struct link closed;         /* not freed yet: a caller may still look at the phase */
     uv_poll_t poll;             /* the poller's set in the loop */
     int poll_fd;
+    struct link aheads;         /* tables of early messages, and how many they hold or wait for */
+    uint32_t nahead;
     uint32_t mechs;
     uint32_t expire_days, login_delay_s, per_user; /* as auth last said (MSG_MECHS) */
     bool has_policies;
@@ -203,9 +207,15 @@ void front_on_store(void *ctx, struct channel *ch, struct msg *m);
 void front_auth_gone(void *ctx, struct channel *ch, const struct err *why);
 void front_store_gone(void *ctx, struct channel *ch, const struct err *why);
 
+/* conn_fetch.c */
+void conn_request_message(struct conn *c, const struct request *r, struct span unread); /* may close c */
+void conn_messages(struct conn *c, struct msg *m);  /* MSG_MESSAGE or MSG_FETCH_FAIL; takes descriptors */
+void conn_ahead_marked(struct conn *c);             /* after commands: those marked as deleted are not kept */
+void conn_ahead_drop(struct conn *c);
+void front_ahead_tick(struct front *f);
+
 /* conn_mail.c */
-void conn_request_message(struct conn *c, const struct request *r);
-void conn_message(struct conn *c, struct msg *m);   /* descriptor arrived (taken) */
+void conn_message(struct conn *c, uint32_t i, int fd); /* message i is to be sent; takes fd; may close c */
 struct span conn_body_span(struct conn *c, bool *wait, bool *end, bool *broken);
 void conn_body_used(struct conn *c, size_t n);
 void conn_body_close(struct conn *c);

@@ -107,6 +107,7 @@ static void on_tick(uv_timer_t *timer)
     expire_handshakes(f, now);
     rest_idle(f, now);
     conn_free_closed(f);
+    front_ahead_tick(f);
     if (f->accepting_paused && !f->stopping) {
         f->accepting_paused = false;
         for (uint32_t i = 0; i < f->nlistener; i++)
@@ -123,6 +124,7 @@ void front_limits_start(struct front *f)
     link_init(&f->waiting);
     link_init(&f->asking);
     link_init(&f->closed);
+    link_init(&f->aheads);
     f->tick.data = f;
     uv_timer_init(f->loop, &f->tick);
     uv_timer_start(&f->tick, on_tick, TICK_MS, TICK_MS);

@@ -175,15 +175,14 @@ static void descriptors(void **state)
     (void)state;
     assert_true(channel_pair(pair, &e));
     msg_init(&m, MSG_MESSAGE, 5);
-    m.number = 2;
-    m.octets = 99;
+    m.data = span_of((const uint8_t *)"\2\0\0\0", 4);
     m.fds[0] = null;
     m.nfds = 1;
     assert_true(msg_send(pair[0], &m, &e));
     assert_int_equal(msg_recv(pair[1], room, sizeof room, &got, &e), 1);
     assert_int_equal(got.nfds, 1);
     assert_int_not_equal(got.fds[0], null);
-    assert_int_equal(got.octets, 99);
+    assert_int_equal(got.data.n, 4);
     msg_close_fds(&got);
     m.type = MSG_CLOSE; /* a type that carries none */
     assert_false(msg_send(pair[0], &m, &e));
