@@ -221,7 +221,8 @@ enum mdrecall mdrecall(struct mdlist *l, const struct mddir *d, const struct mdv
     r.by_base = mem_zero((size_t)r.mask + 1, sizeof *r.by_base);
     for (uint32_t i = 0; i < r.n && !r.odd; i++)
         look(&r, d, names, i);
-    r.odd = r.odd || !take_listing(&r, view);
+    if (!take_listing(&r, view))
+        r.odd = true;
     take_new(&r);
     if (r.changed && !r.odd)
         mdlist_sort(l);
