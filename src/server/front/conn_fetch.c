@@ -16,12 +16,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { AHEAD = IPC_MAX_FDS, LOW = AHEAD / 4, NOT_YET = -1, BUDGET = 1024, REST_MS = 1000 };
+enum { AHEAD = IPC_MAX_FDS, LOW = AHEAD / 4, NOT_YET = -1, BUDGET = 1024, REST_MS = 1000, TRUST_MS = 100 };
 
 struct early {
     uint32_t msg;
     int fd;    /* NOT_YET: asked for */
     bool sure; /* a command names it */
+    uint64_t asked_ms;
 };
 
 struct ahead {
@@ -113,7 +114,7 @@ static void wish_for(struct ahead *a, struct wish *w, uint32_t msg, bool sure)
     if (a->n + w->n == AHEAD || find(a, msg) || (w->n && w->early[0].msg == msg))
         return;
     if (w->n == 0 || a->conn->front->nahead + w->n < BUDGET)
-        w->early[w->n++] = (struct early){ msg, NOT_YET, sure };
+        w->early[w->n++] = (struct early){ msg, NOT_YET, sure, uv_now(a->conn->front->loop) };
 }
 
 /* What the client will want after the message it wants now. */
@@ -165,13 +166,16 @@ static void note(struct ahead *a, uint32_t msg)
     a->last = msg;
 }
 
-/* Is the file behind a descriptor that waited still what the listing says? */
+/* Is the file behind a descriptor that waited still what the listing says? The store found it so when it opened the
+ * file: after the client asked, where that is not long ago. */
 static bool is_fresh(struct conn *c, const struct early *x)
 {
     struct index_record rec;
     struct span uid, name;
     struct stat st;
 
+    if (x->sure && uv_now(c->front->loop) - x->asked_ms < TRUST_MS)
+        return true;
     return index_reader_get(&c->login->listing, x->msg, &rec, &uid, &name) && fstat(x->fd, &st) == 0 &&
            (uint64_t)st.st_size == rec.file_size &&
            (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec == rec.mtime_ns;
