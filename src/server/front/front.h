@@ -152,6 +152,8 @@ struct front {
     bool has_policies;
     struct counters *counters;
     uv_timer_t tick;
+    uint32_t ticks;
+    bool freed;                 /* memory was, since the heap was last trimmed */
     bool stopping, accepting_paused;
     uint8_t *scratch;           /* FRONT_SCRATCH: output being made */
     uint8_t *sasl;              /* LIMIT_SASL_LINE: decoded SASL lines */
