@@ -87,6 +87,20 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
     return !encrypt && (i > 0 || SSL_version(ssl) >= TLS1_3_VERSION) ? 2 : 1;
 }
 
+/* The handshake goes on whatever the client's certificate is worth; EXTERNAL is offered only when it
+ * verified (R4422-EXT-03). */
+static int on_verify(int ok, X509_STORE_CTX *store)
+{
+    (void)ok;
+    (void)store;
+    return 1;
+}
+
+void tls_ask_certificate(SSL_CTX *ctx)
+{
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE, on_verify);
+}
+
 void tls_set_callbacks(SSL_CTX *ctx, struct tls_site *site)
 {
     SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);

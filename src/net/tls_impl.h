@@ -20,6 +20,7 @@ struct tls_site {
 
 /* tls.c */
 void tls_set_callbacks(SSL_CTX *ctx, struct tls_site *site);
+void tls_ask_certificate(SSL_CTX *ctx);
 BIO_METHOD *tls_socket_method(void); /* a BIO over struct tls_socket; NULL = no memory */
 
 #endif

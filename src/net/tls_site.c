@@ -35,15 +35,6 @@ static bool fail(struct err *e, const char *what)
     return err_set(e, FAULT_PERM, "%s: %s", what, text);
 }
 
-/* The handshake goes on whatever the client's certificate is worth; EXTERNAL is offered only when it
- * verified (R4422-EXT-03). */
-static int on_verify(int ok, X509_STORE_CTX *store)
-{
-    (void)ok;
-    (void)store;
-    return 1;
-}
-
 static bool load_pair(SSL_CTX *ctx, const struct tls_bundle_part *part, struct err *e)
 {
     BIO *chain = BIO_new_mem_buf(part->first.p, (int)part->first.n);
@@ -99,7 +90,7 @@ static bool load_client_ca(SSL_CTX *ctx, struct span ca, struct span crl, struct
     }
     BIO_free(bio);
     ERR_clear_error();
-    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE, on_verify);
+    tls_ask_certificate(ctx);
     return n > 0 || err_set(e, FAULT_PERM, "no certificate in the client CA file");
 }
 

@@ -14,7 +14,25 @@ struct slot {
 
 struct counters {
     struct slot slot[COUNTER_SLOTS];
+    _Atomic uint32_t used; /* slots that were ever written to: no others need be summed */
 };
+
+/* How many slots are in use; a writer of the shared page could claim more than there are. */
+static unsigned slots_used(const struct counters *page)
+{
+    uint32_t used = atomic_load_explicit(&page->used, memory_order_relaxed);
+
+    return used < COUNTER_SLOTS ? used : COUNTER_SLOTS;
+}
+
+static void use_slot(struct counters *page, unsigned slot)
+{
+    uint32_t used = atomic_load_explicit(&page->used, memory_order_relaxed);
+
+    while (used <= slot && !atomic_compare_exchange_weak_explicit(&page->used, &used, slot + 1,
+                                                                  memory_order_relaxed, memory_order_relaxed))
+        ;
+}
 
 size_t counters_octets(void)
 {
@@ -34,15 +52,18 @@ bool counters_map(int fd, struct counters **page, struct err *e)
 
 void counters_add(struct counters *page, unsigned slot, enum counter which, int64_t by)
 {
-    if (page && slot < COUNTER_SLOTS)
-        atomic_fetch_add_explicit(&page->slot[slot].c[which], (uint64_t)by, memory_order_relaxed);
+    if (!page || slot >= COUNTER_SLOTS)
+        return;
+    use_slot(page, slot);
+    atomic_fetch_add_explicit(&page->slot[slot].c[which], (uint64_t)by, memory_order_relaxed);
 }
 
 uint64_t counters_sum(const struct counters *page, enum counter which)
 {
+    unsigned used = slots_used(page);
     uint64_t sum = 0;
 
-    for (unsigned i = 0; i < COUNTER_SLOTS; i++)
+    for (unsigned i = 0; i < used; i++)
         sum += atomic_load_explicit(&page->slot[i].c[which], memory_order_relaxed);
     return sum;
 }
@@ -75,6 +96,7 @@ void counters_address_add(struct counters *page, unsigned slot, const struct net
 
     if (!page || slot >= COUNTER_SLOTS)
         return;
+    use_slot(page, slot);
     net_addr_key(a, key);
     for (uint32_t row = 0; row < 2; row++)
         atomic_fetch_add_explicit(&page->slot[slot].address[row][bucket(key, 0x811c9dc5u + row * 977u)],
@@ -85,12 +107,14 @@ uint32_t counters_address(const struct counters *page, const struct net_addr *a)
 {
     uint8_t key[16];
     uint32_t sum[2] = { 0, 0 };
+    unsigned used;
 
     if (!page)
         return 0;
+    used = slots_used(page);
     net_addr_key(a, key);
     for (uint32_t row = 0; row < 2; row++)
-        for (unsigned i = 0; i < COUNTER_SLOTS; i++)
+        for (unsigned i = 0; i < used; i++)
             sum[row] += atomic_load_explicit(
                 &page->slot[i].address[row][bucket(key, 0x811c9dc5u + row * 977u)], memory_order_relaxed);
     return sum[0] < sum[1] ? sum[0] : sum[1];

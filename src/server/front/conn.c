@@ -242,6 +242,7 @@ void conn_free_closed(struct front *f)
         link_out(&c->idle);
         site_free(&c->site);
         free(c);
+        f->freed = true;
     }
 }
 

@@ -306,8 +306,10 @@ static void on_opened(struct conn *c, struct msg *m)
 
 void conn_rest(struct conn *c)
 {
-    if (c->login && c->login->has_listing && c->wait == WAIT_NONE && !c->body && c->out.n == 0)
-        index_reader_rest(&c->login->listing);
+    if (!c->login || !c->login->has_listing || c->wait != WAIT_NONE || c->body || c->out.n)
+        return;
+    index_reader_rest(&c->login->listing);
+    c->front->freed = true;
 }
 
 /* A copy of marks in an unchangeable descriptor. */

@@ -157,6 +157,8 @@ struct front {
     struct counters *counters;
     uv_timer_t tick;
     uv_prepare_t turn;          /* log lines leave before the loop waits */
+    uint32_t ticks;
+    bool freed;                 /* memory was, since the heap was last trimmed */
     bool stopping, accepting_paused;
     uint8_t *scratch;           /* FRONT_SCRATCH: output being made */
     uint8_t *sasl;              /* LIMIT_SASL_LINE: decoded SASL lines */

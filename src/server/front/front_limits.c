@@ -8,9 +8,10 @@
 
 #include "base/log.h"
 
+#include <malloc.h>
 #include <openssl/err.h>
 
-enum { TICK_MS = 1000 };
+enum { TICK_MS = 1000, TRIM_TICKS = 8, TRIM_KEEP = 512 * 1024 };
 
 /* Silently: no reply text, no UPDATE; TLS gets its close_notify (R1939-GEN-19). */
 static void expire(struct conn *c, const char *why)
@@ -97,6 +98,15 @@ static void rest_idle(struct front *f, uint64_t now)
         }
 }
 
+/* What ended sessions and put-away listings held lies between what is in use: the heap alone never gives it back. */
+static void trim_heap(struct front *f)
+{
+    if (++f->ticks % TRIM_TICKS || !f->freed)
+        return;
+    f->freed = false;
+    malloc_trim(TRIM_KEEP);
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct front *f = timer->data;
@@ -108,6 +118,7 @@ static void on_tick(uv_timer_t *timer)
     rest_idle(f, now);
     conn_free_closed(f);
     front_ahead_tick(f);
+    trim_heap(f);
     if (f->accepting_paused && !f->stopping) {
         f->accepting_paused = false;
         for (uint32_t i = 0; i < f->nlistener; i++)

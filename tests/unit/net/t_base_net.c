@@ -1,4 +1,4 @@
-/* t_base_net.c - addresses, networks, log lines, buffers, the shared counters.
+/* t_base_net.c - addresses, networks, log lines, buffers, the shared counters, settings of sockets.
  *
  * Proves: R4422-05
  */
@@ -6,11 +6,15 @@
 #include "base/log.h"
 #include "base/net_addr.h"
 #include "base/secret.h"
+#include "net/listener.h"
 #include "server/counters.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -102,15 +106,54 @@ static void counting(void **state)
     counters_clear_slot(page, 1);
     assert_int_equal(counters_address(page, &b), 1);
     assert_int_equal(counters_sum(page, CNT_OPEN), 3);
+    counters_add(page, COUNTER_SLOTS - 1, CNT_OPEN, 5); /* the last slot counts as the first does */
+    assert_int_equal(counters_sum(page, CNT_OPEN), 8);
     counters_add(NULL, 0, CNT_OPEN, 1);
     assert_int_equal(counters_address(NULL, &a), 0);
+}
+
+static int option(int fd, int level, int name)
+{
+    int value = -1;
+    socklen_t n = sizeof value;
+
+    assert_int_equal(getsockopt(fd, level, name, &value, &n), 0);
+    return value;
+}
+
+/* Nothing is set on an accepted socket: it must have it from the listening one. */
+static void accepted_sockets_inherit(void **state)
+{
+    struct sockaddr_in at;
+    socklen_t n = sizeof at;
+    struct net_addr a;
+    struct err e;
+    int listener, client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd;
+
+    (void)state;
+    assert_true(net_addr_parse("127.0.0.1:0", &a));
+    listener = listener_open(&a, 8, &e);
+    assert_true(listener >= 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&at, &n), 0);
+    assert_int_equal(connect(client, (struct sockaddr *)&at, n), 0);
+    fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(option(fd, IPPROTO_TCP, TCP_NODELAY), 1);
+    assert_int_equal(option(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+    assert_int_equal(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 60);
+    assert_int_equal(option(fd, IPPROTO_TCP, TCP_KEEPINTVL), 20);
+    assert_int_equal(option(fd, IPPROTO_TCP, TCP_KEEPCNT), 4);
+    assert_int_equal(option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 140000);
+    close(fd);
+    close(client);
+    close(listener);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses), cmocka_unit_test(log_lines), cmocka_unit_test(buffers),
-        cmocka_unit_test(counting),
+        cmocka_unit_test(counting), cmocka_unit_test(accepted_sockets_inherit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
