@@ -318,6 +318,14 @@ static bool take_marks(struct buf *b, struct span inline_marks, int fd, size_t n
     return b->n == n;
 }
 
+static bool has_mark(const struct buf *marks)
+{
+    for (size_t i = 0; i < marks->n; i++)
+        if (marks->p[i])
+            return true;
+    return false;
+}
+
 static void on_commit(struct session *s, const struct msg *m)
 {
     size_t n = (s->worker->ops->count(s->drop) + 7u) / 8u;
@@ -335,7 +343,13 @@ static void on_commit(struct session *s, const struct msg *m)
         memset(work->retrieved.p, 0, n);
     }
     work->commit = (struct store_commit){ work->deleted.p, work->retrieved.p, 0, 0 };
-    begin(work);
+    if (has_mark(&work->deleted) || (s->grant->policy.mark_seen && has_mark(&work->retrieved))) {
+        begin(work);
+        return;
+    }
+    work->ok = true; /* a poll: there is nothing that could wait for a disk */
+    commit_done(s, work);
+    work_free(work);
 }
 
 static void on_close(struct session *s)
