@@ -1,6 +1,6 @@
 /* t_warm.c - what a process remembers of a maildrop: what it saves, and everything in which it must not be believed.
  *
- * Proves: MD-18, R1939-SIZE-07, R1939-AUTHZ-03.
+ * Proves: MD-11, MD-18, R1939-SIZE-07, R1939-AUTHZ-03.
  * Does not know: long histories (t_warm_model.c).
  */
 #include "store_help.h"
@@ -14,10 +14,12 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct store_policy warm_policy(struct warm *w)
@@ -526,6 +528,42 @@ static void a_refresh_with_a_failing_call(void **state)
         }
 }
 
+/* Others flag and move all messages all the time: none is ever missing, none is there twice. */
+static void moved_all_the_time(void **state)
+{
+    static const char *const flags[] = { ":2,", ":2,S", ":2,FS", ":2,F" };
+    enum { MESSAGES = 40 };
+    struct box *box = *state;
+    struct warm *w = table(0, 0);
+    struct store_policy policy = warm_policy(w);
+    pid_t pid;
+
+    put_many(box, 0, MESSAGES);
+    assert_int_equal(visit(box, &policy), MESSAGES);
+    pid = fork();
+    assert_true(pid >= 0);
+    for (unsigned round = 0; pid == 0; round++)
+        for (unsigned i = 0; i < MESSAGES; i++) {
+            char from[512], to[512], name[64];
+
+            snprintf(name, sizeof name, round ? "cur/%u.M%u.host%s" : "new/%u.M%u.host", 1000 + i, i,
+                     flags[(round + 3) % 4]);
+            box_join(box, name, from);
+            snprintf(name, sizeof name, "cur/%u.M%u.host%s", 1000 + i, i, flags[round % 4]);
+            rename(from, box_join(box, name, to));
+            if (i % 8 == 0)
+                usleep(round % 300); /* sometimes a login finds it at rest */
+        }
+    for (unsigned i = 0; i < 400; i++) {
+        assert_int_equal(visit(box, &policy), MESSAGES);
+        usleep(i % 7 * 300);
+    }
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    assert_int_equal(visit(box, &policy), MESSAGES);
+    warm_free(&w);
+}
+
 struct crowd {
     struct box *box;
     struct warm *warm;
@@ -609,6 +647,7 @@ int main(void)
         T(replaced_under_a_session),
         T(the_index_is_overwritten),
         T(a_refresh_with_a_failing_call),
+        T(moved_all_the_time),
         T(many_threads),
     };
 
