@@ -20,6 +20,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct store_policy warm_policy(struct warm *w)
@@ -432,6 +433,48 @@ static void after_our_own_commit(void **state)
     warm_free(&w);
 }
 
+/* A copy of a message under its own base, made by hand: it gets a base of its own, as a scan gives it. */
+static void a_copy_made_by_hand(void **state)
+{
+    struct box *box = *state;
+    struct warm *w = table(0, 0);
+    struct store_policy policy = warm_policy(w);
+
+    put_many(box, 0, 3);
+    assert_int_equal(visit(box, &policy), 3);
+    box_put_str(box, "cur/1001.M1.host:2,S", "a copy\n");
+    assert_int_equal(visit(box, &policy), 4);
+    assert_int_equal(events_named("message-twin"), 1);
+    assert_int_equal(visit(box, &policy), 4);
+    assert_true(is_warm(box, &policy));
+    warm_free(&w);
+}
+
+/* What opening has to do is done although nothing was touched: moving to cur/, removing what is old. */
+static void chores_are_not_forgotten(void **state)
+{
+    struct box *box = *state;
+    struct warm *w = table(0, 0);
+    struct store_policy policy = warm_policy(w), moving = policy, expiring = policy;
+    char name[64];
+
+    moving.move_to_cur = true;
+    expiring.expire_days = 30;
+    put_many(box, 0, 3);
+    snprintf(name, sizeof name, "new/%lld.M1.host", (long long)time(NULL));
+    box_put_str(box, name, "young\n");
+    assert_int_equal(visit(box, &policy), 4);
+    assert_false(is_warm(box, &moving));
+    assert_int_equal(visit(box, &moving), 4);
+    assert_int_equal(box_files(box, "new"), 0);
+    assert_true(is_warm(box, &moving));
+    assert_false(is_warm(box, &expiring));
+    assert_int_equal(visit(box, &expiring), 1);
+    assert_int_equal(box_files(box, "cur"), 1);
+    assert_true(is_warm(box, &expiring));
+    warm_free(&w);
+}
+
 /* Messages that size and mtime do not tell apart. */
 static void put_alike(const struct box *box, unsigned n)
 {
@@ -644,6 +687,8 @@ int main(void)
         T(where_nothing_can_be_watched),
         T(one_session_at_a_time),
         T(after_our_own_commit),
+        T(a_copy_made_by_hand),
+        T(chores_are_not_forgotten),
         T(replaced_under_a_session),
         T(the_index_is_overwritten),
         T(a_refresh_with_a_failing_call),
