@@ -6,6 +6,8 @@ bool num_take_u64(struct span *in, uint64_t *out)
     uint64_t v = 0;
     size_t i = 0;
 
+    for (; i < in->n && i < 19 && ascii_digit(in->p[i]); i++) /* so many always fit */
+        v = v * 10u + (uint64_t)(in->p[i] - '0');
     for (; i < in->n && ascii_digit(in->p[i]); i++)
         if (__builtin_mul_overflow(v, 10u, &v) || __builtin_add_overflow(v, (uint64_t)(in->p[i] - '0'), &v))
             return false;

@@ -18,9 +18,15 @@ static bool is_uid_octet(uint8_t c)
 /* Where ":2," or ":1," begins, else the end. The first one counts: "x:2,S:2,T" is x with odd flags. */
 static size_t info_at(struct span name)
 {
-    for (size_t i = 0; i + 2 < name.n; i++)
-        if (name.p[i] == ':' && (name.p[i + 1] == '2' || name.p[i + 1] == '1') && name.p[i + 2] == ',')
-            return i;
+    const uint8_t *at = name.p, *end = name.p + name.n;
+
+    for (; at && end - at > 2; at++) {
+        at = memchr(at, ':', (size_t)(end - at) - 2);
+        if (!at)
+            break;
+        if ((at[1] == '2' || at[1] == '1') && at[2] == ',')
+            return (size_t)(at - name.p);
+    }
     return name.n;
 }
 

@@ -33,7 +33,7 @@ static bool is_own_trouble(int code)
 /* Message m is not where it was: opens it under the name it has now. */
 static int open_moved(struct mdlist *l, struct mdfind *f, struct md_msg *m, struct err *e)
 {
-    struct md_seen seen = { m->sub, span_str(mdlist_name(l, m)), m->size, m->mtime_ns };
+    struct md_seen seen = { m->sub, mdlist_name_span(l, m), m->size, m->mtime_ns };
     struct md_place place;
     int fd = -1;
     enum md_found found = mdfind_open(f, &seen, &place, &fd, e);
@@ -97,7 +97,7 @@ static void count_open(struct mdlist *l, struct mdfind *f, struct md_msg *m, int
             return;
         }
         if (m->size == (uint64_t)after.st_size && md_mtime_ns(&before) == md_mtime_ns(&after)) {
-            m->mtime_ns = md_mtime_ns(&after);
+            mdlist_set_mtime(m, md_mtime_ns(&after));
             return;
         }
     }
@@ -117,7 +117,7 @@ static bool count_one(struct mdlist *l, struct mdfind *f, struct md_msg *m, bool
 
 static bool is_hint_wrong(const struct mdlist *l, const struct md_msg *m)
 {
-    struct mdname name = mdname_parse(span_str(mdlist_name(l, m)));
+    struct mdname name = mdname_parse(mdlist_name_span(l, m));
 
     return !m->gone && !m->refused &&
            ((name.has_wire && name.wire != m->octets) || (name.has_size && name.size != m->size));

@@ -25,15 +25,13 @@ static bool is_unreadable(const struct stat *st)
     return !(st->st_mode & S_IRUSR) && st->st_uid == geteuid() && st->st_uid != 0;
 }
 
-static void take_stat(struct md_msg *m, const struct stat *st, const struct mdname *name)
+static void take_stat(struct md_msg *m, const struct stat *st)
 {
     m->size = (uint64_t)st->st_size;
     m->ino = st->st_ino;
     m->dev = st->st_dev;
     m->links = (uint32_t)st->st_nlink;
-    m->mtime_ns = md_mtime_ns(st);
-    m->when = name->has_when ? name->when : (uint64_t)(st->st_mtim.tv_sec > 0 ? st->st_mtim.tv_sec : 0);
-    m->usec = name->usec;
+    mdlist_set_mtime(m, md_mtime_ns(st));
 }
 
 /* Gives every message that is not where it was the name it has now, and looks at it again; one whose base no
@@ -88,17 +86,37 @@ static void drop_same(struct mdlist *l)
     }
 }
 
+static int compare_u64(uint64_t a, uint64_t b)
+{
+    return (a > b) - (a < b);
+}
+
+/* The order of mdname_compare. */
 static int compare_arrival(const void *a, const void *b, void *ctx)
 {
     const struct md_msg *x = a, *y = b;
     const struct mdlist *l = ctx;
-    struct mdname p = { .base = mdlist_base(l, x), .when = x->when, .usec = x->usec };
-    struct mdname q = { .base = mdlist_base(l, y), .when = y->when, .usec = y->usec };
-    int c = mdname_compare(&p, &q);
+    int c = compare_u64(x->when, y->when);
 
+    if (!c)
+        c = compare_u64(x->usec, y->usec);
+    if (!c)
+        c = memcmp(l->text.p + x->name_at, l->text.p + y->name_at,
+                   x->base_octets < y->base_octets ? x->base_octets : y->base_octets);
+    if (!c)
+        c = compare_u64(x->base_octets, y->base_octets);
     if (!c) /* twins that could not be given names of their own: any order that lasts */
         c = (x->mtime_ns > y->mtime_ns) - (x->mtime_ns < y->mtime_ns);
-    return c ? c : (x->size > y->size) - (x->size < y->size);
+    return c ? c : compare_u64(x->size, y->size);
+}
+
+/* Most lists come in order: from an index, or sorted by names that begin with the time. */
+static bool is_sorted(const struct mdlist *l)
+{
+    for (uint32_t i = 1; i < l->n; i++)
+        if (compare_arrival(&l->v[i - 1], &l->v[i], (void *)(uintptr_t)l) > 0)
+            return false;
+    return true;
 }
 
 bool mdlist_load(struct mdlist *l, const struct mddir *d, struct err *e)
@@ -116,7 +134,6 @@ bool mdlist_load(struct mdlist *l, const struct mddir *d, struct err *e)
 
 bool mdlist_look(struct mdlist *l, const struct mddir *d, struct md_msg *m, struct err *e)
 {
-    struct mdname name = mdname_parse(span_str(mdlist_name(l, m)));
     struct stat st;
 
     m->gone = false;
@@ -130,7 +147,7 @@ bool mdlist_look(struct mdlist *l, const struct mddir *d, struct md_msg *m, stru
         l->unsure |= m->refused;
         return true;
     }
-    take_stat(m, &st, &name);
+    take_stat(m, &st);
     if (!S_ISREG(st.st_mode))
         skip(d, l, m, S_ISLNK(st.st_mode) ? "symbolic link" : "not a regular file");
     else if (is_unreadable(&st))
@@ -141,6 +158,11 @@ bool mdlist_look(struct mdlist *l, const struct mddir *d, struct md_msg *m, stru
 const char *mdlist_name(const struct mdlist *l, const struct md_msg *m)
 {
     return (const char *)l->text.p + m->name_at;
+}
+
+struct span mdlist_name_span(const struct mdlist *l, const struct md_msg *m)
+{
+    return span_of(l->text.p + m->name_at, m->name_octets);
 }
 
 struct span mdlist_base(const struct mdlist *l, const struct md_msg *m)
@@ -156,26 +178,43 @@ struct span mdlist_uid(const struct mdlist *l, const struct md_msg *m)
 bool mdlist_rename(struct mdlist *l, struct md_msg *m, enum md_sub sub, struct span name)
 {
     size_t at = l->text.n;
+    struct mdname parts;
 
     if (name.n > MDNAME_MAX || !buf_reserve(&l->text, name.n + 1) || !buf_put_span(&l->text, name) ||
         !buf_put(&l->text, "", 1))
         return false;
+    parts = mdname_parse(name);
     m->name_at = (uint32_t)at;
     m->name_octets = (uint8_t)name.n;
-    m->base_octets = (uint8_t)mdname_parse(name).base.n;
+    m->base_octets = (uint8_t)parts.base.n;
     m->sub = (uint8_t)sub;
+    m->timed = parts.has_when;
+    m->usec = parts.usec;
+    if (m->timed)
+        m->when = parts.when;
     return true;
+}
+
+void mdlist_set_mtime(struct md_msg *m, int64_t mtime_ns)
+{
+    m->mtime_ns = mtime_ns;
+    if (!m->timed)
+        m->when = (uint64_t)(mtime_ns > 0 ? mtime_ns / 1000000000 : 0);
 }
 
 void mdlist_sort(struct mdlist *l)
 {
     uint32_t n = 0;
 
-    for (uint32_t i = 0; i < l->n; i++)
-        if (!l->v[i].gone && !l->v[i].refused)
-            l->v[n++] = l->v[i];
+    for (uint32_t i = 0; i < l->n; i++) {
+        if (l->v[i].gone || l->v[i].refused)
+            continue;
+        if (n != i)
+            l->v[n] = l->v[i];
+        n++;
+    }
     l->n = n;
-    if (n)
+    if (!is_sorted(l))
         qsort_r(l->v, n, sizeof *l->v, compare_arrival, l);
 }
 

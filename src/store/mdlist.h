@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 
 struct md_msg {
-    uint64_t when; /* for the order; the mtime where the name tells no time */
+    uint64_t when; /* for the order; the mtime where the name tells no time (then timed is false) */
     uint64_t size, ino, dev;
     int64_t mtime_ns;
     uint64_t octets, legacy_octets;
@@ -24,6 +24,7 @@ struct md_msg {
     uint16_t flags;           /* enum drop_msg_flag */
     uint8_t name_octets, base_octets, uid_octets;
     uint8_t sub; /* MD_NEW or MD_CUR */
+    bool timed;
     bool known;  /* its size on the wire stood in the index */
     bool gone;
     bool refused; /* is no readable regular file: reported and left out */
@@ -48,6 +49,7 @@ bool mdlist_scan(struct mdlist *l, const struct mddir *d, struct err *e);
 bool mdlist_load(struct mdlist *l, const struct mddir *d, struct err *e);
 
 const char *mdlist_name(const struct mdlist *l, const struct md_msg *m);
+struct span mdlist_name_span(const struct mdlist *l, const struct md_msg *m);
 struct span mdlist_base(const struct mdlist *l, const struct md_msg *m);
 struct span mdlist_uid(const struct mdlist *l, const struct md_msg *m);
 
@@ -60,6 +62,9 @@ struct md_msg *mdlist_add(struct mdlist *l, enum md_sub sub, struct span name);
 
 /* Gives m another name. False when the list is full. */
 bool mdlist_rename(struct mdlist *l, struct md_msg *m, enum md_sub sub, struct span name);
+
+/* Sets the mtime, and what depends on it. */
+void mdlist_set_mtime(struct md_msg *m, int64_t mtime_ns);
 
 /* The first message with this base in a list sorted by base, else n. */
 uint32_t mdlist_find(const struct mdlist *l, struct span base);

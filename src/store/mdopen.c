@@ -106,9 +106,9 @@ static void settle(struct warm *w, struct warm_visit *v, const struct mddir *d)
         struct warm_names names = { 0 };
         struct mdlist l;
         struct md_state now;
-        bool ok = mdstate_take(d, &now) && warm_take(w, v, &names), same = true;
+        bool any = false, same = true, ok = mdstate_take(d, &now) && warm_take(w, v, &names, &any);
 
-        if (ok && names.n) {
+        if (ok && any) {
             mdlist_init(&l);
             same = mdrecall(&l, d, facts->view, &names) == MDRECALL_SAME;
             mdlist_free(&l);
@@ -117,7 +117,7 @@ static void settle(struct warm *w, struct warm_visit *v, const struct mddir *d)
             facts->state = now;
         else if (ok)
             warm_give(w, v, &names);
-        if (!ok || !same || !names.n)
+        if (!ok || !same || !any)
             i = ROUNDS; /* lost ones are found lost by the next visit */
         warm_names_free(&names);
     }
@@ -140,11 +140,34 @@ static struct mdview *show(struct mdfind *f, struct mdlist *l, const struct stor
     return view;
 }
 
-/* What is remembered is shown as it is, or after the changes that the touched names tell. False: scan. */
-static bool recall(struct mdfind *f, const struct store_policy *policy, const struct warm_names *names,
-                   struct warm_facts *facts)
+/* What is there now: looks at the touched names until none was touched meanwhile, for a message may be given another
+ * name between the event that told of one and our look at it (MD-11). */
+static enum mdrecall look_again(struct mdlist *l, const struct mddir *d, struct warm *w, struct warm_visit *v,
+                                struct warm_names *names)
 {
-    const struct mddir *d = f->dir_ref;
+    struct warm_facts *facts = warm_facts(v);
+    struct md_state now;
+    bool any = true;
+
+    for (int i = 0; i < ROUNDS && any; i++) {
+        enum mdrecall how = mdrecall(l, d, facts->view, names);
+
+        if (how == MDRECALL_ODD || !mdstate_take(d, &now) || !mdstate_has_uids(&now, &facts->state) ||
+            !warm_take(w, v, names, &any))
+            return MDRECALL_ODD;
+        facts->state = now;
+        if (!any)
+            return how;
+        mdlist_free(l);
+    }
+    return MDRECALL_ODD;
+}
+
+/* What is remembered is shown as it is, or after the changes that the touched names tell. False: scan. */
+static bool recall(struct mdfind *f, const struct store_policy *policy, struct warm_visit *v,
+                   struct warm_names *names)
+{
+    struct warm_facts *facts = warm_facts(v);
     bool chores = has_chores(facts, policy), ok = true;
     struct mdview *view = NULL;
     enum mdrecall how;
@@ -153,11 +176,11 @@ static bool recall(struct mdfind *f, const struct store_policy *policy, const st
     if (!names->n && !chores)
         return true;
     mdlist_init(&l);
-    how = mdrecall(&l, d, facts->view, names);
+    how = look_again(&l, f->dir_ref, policy->warm, v, names);
     if (how != MDRECALL_SAME || chores) {
         ok = how != MDRECALL_ODD && !facts->linked.n;
         if (ok) {
-            tidy(d, &l, policy);
+            tidy(f->dir_ref, &l, policy);
             mdlist_sort(&l);
             view = show(f, &l, policy, false, NULL);
         }
@@ -176,17 +199,16 @@ static bool refresh_in(struct mdfind *f, const struct store_policy *policy, stru
 {
     struct warm_facts *facts = warm_facts(v);
     struct warm_names names = { 0 };
-    struct md_state now;
-    bool ok = mdstate_take(f->dir_ref, &now) && mdstate_has_uids(&now, &facts->state) &&
-              is_fresh(facts, policy) && warm_take(policy->warm, v, &names) &&
-              /* names changed, and no watch told which */
-              (names.n || mdstate_is_settled(&now, &facts->state)) && is_as_seen(f->dir_ref, &facts->linked) &&
-              recall(f, policy, &names, facts);
+    struct md_state was = facts->state;
+    bool any, ok;
 
-    if (ok) {
-        facts->state = now;
+    ok = mdstate_take(f->dir_ref, &facts->state) && mdstate_has_uids(&facts->state, &was) &&
+         is_fresh(facts, policy) && warm_take(policy->warm, v, &names, &any) &&
+         /* names changed, and no watch told which */
+         (any || mdstate_is_settled(&facts->state, &was)) && is_as_seen(f->dir_ref, &facts->linked) &&
+         recall(f, policy, v, &names);
+    if (ok)
         settle(policy->warm, v, f->dir_ref);
-    }
     warm_names_free(&names);
     return ok;
 }

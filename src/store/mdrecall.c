@@ -109,14 +109,11 @@ static bool is_same_content(const struct md_msg *a, const struct md_msg *b)
 static struct md_msg *add_listed(struct recall *r, const struct md_seen *seen, const struct index_record *rec)
 {
     struct md_msg *m = mdlist_add(r->list_ref, seen->sub, seen->name);
-    struct mdname name = mdname_parse(seen->name);
 
     if (!m)
         return NULL;
-    m->when = name.has_when ? name.when : (uint64_t)(rec->mtime_ns > 0 ? rec->mtime_ns / 1000000000 : 0);
-    m->usec = name.usec;
+    mdlist_set_mtime(m, rec->mtime_ns);
     m->size = rec->file_size;
-    m->mtime_ns = rec->mtime_ns;
     m->octets = rec->octets;
     m->legacy_octets = rec->legacy_octets;
     m->flags = rec->flags;
@@ -199,6 +196,7 @@ static void take_new(struct recall *r)
         }
         *m = (struct md_msg){ .when = t->now.when,
                               .usec = t->now.usec,
+                              .timed = t->now.timed,
                               .size = t->now.size,
                               .mtime_ns = t->now.mtime_ns,
                               .name_at = t->now.name_at,

@@ -29,13 +29,79 @@ static int compare_spans(struct span a, struct span b)
     return c ? c : (a.n > b.n) - (a.n < b.n);
 }
 
+/* What is sorted instead of the messages: small, and mostly told apart without a look at the names. */
+struct sort_key {
+    uint64_t next; /* eight octets behind what all bases have in common */
+    uint32_t at;
+};
+
 static int compare_base(const void *a, const void *b, void *ctx)
 {
-    const struct md_msg *x = a, *y = b;
+    const struct sort_key *x = a, *y = b;
     const struct mdlist *l = ctx;
-    int c = compare_spans(mdlist_base(l, x), mdlist_base(l, y));
+    const struct md_msg *p = &l->v[x->at], *q = &l->v[y->at];
+    int c = (x->next > y->next) - (x->next < y->next);
 
-    return c ? c : (int)x->sub - (int)y->sub;
+    if (!c)
+        c = compare_spans(mdlist_base(l, p), mdlist_base(l, q));
+    return c ? c : (int)p->sub - (int)q->sub;
+}
+
+static size_t common_octets(struct span a, struct span b)
+{
+    size_t n = 0;
+
+    while (n < a.n && n < b.n && a.p[n] == b.p[n])
+        n++;
+    return n;
+}
+
+/* Zeros behind the end: no name holds any, so a shorter base comes first. */
+static uint64_t octets_at(struct span base, size_t at)
+{
+    uint64_t v = 0;
+
+    for (size_t i = at; i < at + 8; i++)
+        v = v << 8 | (i < base.n ? base.p[i] : 0);
+    return v;
+}
+
+/* Names lie in the order of the messages afterwards, so that whoever goes through the list goes through memory. */
+static void put_in_order(struct mdlist *l, const struct sort_key *keys)
+{
+    struct md_msg *v = mem_new(((size_t)l->n + 1) * sizeof *v);
+    struct buf text = BUF(TEXT_MAX);
+    bool fits = buf_reserve(&text, l->text.n + 1) != NULL;
+
+    for (uint32_t i = 0; i < l->n && fits; i++) {
+        struct md_msg *m = &v[i];
+        size_t at = text.n;
+
+        *m = l->v[keys[i].at];
+        fits = buf_put(&text, l->text.p + m->name_at, (size_t)m->name_octets + 1);
+        m->name_at = (uint32_t)at;
+    }
+    if (!fits) /* cannot be: there is room for what was there */
+        abort();
+    free(l->v);
+    buf_free(&l->text);
+    l->v = v;
+    l->room = l->n + 1;
+    l->text = text;
+}
+
+static void sort_by_base(struct mdlist *l)
+{
+    struct sort_key *keys = mem_new(((size_t)l->n + 1) * sizeof *keys);
+    struct span common = l->n ? mdlist_base(l, &l->v[0]) : span_of(NULL, 0);
+
+    for (uint32_t i = 1; i < l->n; i++)
+        common.n = common_octets(common, mdlist_base(l, &l->v[i]));
+    for (uint32_t i = 0; i < l->n; i++)
+        keys[i] = (struct sort_key){ octets_at(mdlist_base(l, &l->v[i]), common.n), i };
+    qsort_r(keys, l->n, sizeof *keys, compare_base, l);
+    put_in_order(l, keys);
+    free(keys);
 }
 
 static bool add_name(struct mdlist *l, enum md_sub sub, const char *text)
@@ -104,8 +170,7 @@ static bool read_both(struct mdlist *l, const struct mddir *d, enum calm *calm, 
     }
     l->new_mtime_ns = md_mtime_ns(&before[MD_NEW]);
     l->cur_mtime_ns = md_mtime_ns(&before[MD_CUR]);
-    if (l->n)
-        qsort_r(l->v, l->n, sizeof *l->v, compare_base, l);
+    sort_by_base(l);
     return true;
 }
 
@@ -132,7 +197,7 @@ static bool carry_over(struct mdlist *newest, const struct mdlist *earlier, uint
         ++*carried;
     }
     if (*carried)
-        qsort_r(newest->v, newest->n, sizeof *newest->v, compare_base, newest);
+        sort_by_base(newest);
     return true;
 }
 

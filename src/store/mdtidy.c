@@ -63,7 +63,7 @@ static void rename_twin(struct mdlist *l, const struct mddir *d, struct md_msg *
     size_t n;
 
     secret_random(&mark, sizeof mark);
-    n = mdname_twin(name, span_str(mdlist_name(l, m)), mark);
+    n = mdname_twin(name, mdlist_name_span(l, m), mark);
     if (!n || !mddir_move(d->sub[m->sub], mdlist_name(l, m), d->sub[m->sub], name)) {
         l->unsure = true; /* mduid_assign still tells them apart */
         return;
@@ -103,7 +103,7 @@ static bool get_listed(void *ctx, uint32_t i, struct md_seen *seen)
     const struct mdlist *l = ctx;
     const struct md_msg *m = &l->v[i];
 
-    *seen = (struct md_seen){ m->sub, span_str(mdlist_name(l, m)), m->size, m->mtime_ns };
+    *seen = (struct md_seen){ m->sub, mdlist_name_span(l, m), m->size, m->mtime_ns };
     return true;
 }
 
@@ -149,7 +149,7 @@ void mdtidy_move(struct mdlist *l, const struct mddir *d)
 
         if (m->sub != MD_NEW || !is_live(m))
             continue;
-        n = mdname_in_cur(name, span_str(mdlist_name(l, m)), 0);
+        n = mdname_in_cur(name, mdlist_name_span(l, m), 0);
         if (!n)
             continue;
         if (mddir_move(d->sub[MD_NEW], mdlist_name(l, m), d->sub[MD_CUR], name)) {

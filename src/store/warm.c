@@ -396,7 +396,7 @@ struct warm_facts *warm_facts(struct warm_visit *v)
     return &v->facts;
 }
 
-bool warm_take(struct warm *w, struct warm_visit *v, struct warm_names *names)
+bool warm_take(struct warm *w, struct warm_visit *v, struct warm_names *names, bool *any)
 {
     struct warm_names *touched = &v->touched;
     bool ok;
@@ -404,6 +404,7 @@ bool warm_take(struct warm *w, struct warm_visit *v, struct warm_names *names)
     lock(w);
     drain(w);
     ok = !v->dead && !touched->lost;
+    *any = touched->n > 0;
     for (uint32_t i = 0; i < touched->n && ok; i++) {
         struct warm_name *name =
             warm_name_add(names, (enum md_sub)touched->v[i].sub, warm_name(touched, i), w->names);

@@ -71,9 +71,9 @@ struct warm_visit *warm_begin(struct warm *w, const struct mddir *d);
 
 struct warm_facts *warm_facts(struct warm_visit *v); /* the visitor's to change while the visit lasts */
 
-/* Moves the names touched since to the end of *names. False when they are too many or the watch was lost: then the
+/* Moves the names touched since to *names; *any tells whether there were such. False when they are too many or the watch was lost: then the
  * maildrop must be scanned, in a visit of its own. */
-bool warm_take(struct warm *w, struct warm_visit *v, struct warm_names *names);
+bool warm_take(struct warm *w, struct warm_visit *v, struct warm_names *names, bool *any);
 /* Gives names back, for the next visit. */
 void warm_give(struct warm *w, struct warm_visit *v, const struct warm_names *names);
 

@@ -319,19 +319,8 @@ def test_change_in_the_same_tick(account):
             w.quit()
 
 
-@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
-def test_login_opens_no_message(own_server, tmp_path):
-    """With a valid index a login into 500 messages opens none of them. (Each is asked for its size and time: half of
-    MD-18.)"""
-    s = own_server()
-    box = s.add_user("bob")
-    message = b"Subject: x\n\nx\n"
-    for _ in range(500):
-        box.drop.put(message, sub="cur")
-    for sub in ("new", "cur"):  # as if the mail had not come just now
-        os.utime(box.drop.path / sub, (time.time() - 60,) * 2)
-    s.start()
-    uids(box)
+def traced_login(s, box, tmp_path, count, octets):
+    """The file calls of the store while a client logs in and asks for everything but messages."""
     trace = tmp_path / "trace"
     (store,) = s.workers("store")
     spy = subprocess.Popen(
@@ -343,15 +332,57 @@ def test_login_opens_no_message(own_server, tmp_path):
         if b"attached" not in line:
             pytest.skip(f"strace cannot attach here: {line!r}")
         with box.login_soon() as w:
-            assert w.stat() == (500, 500 * wm.size(message))
-            assert len(w.uidl()) == len(w.list()) == 500
+            assert w.stat() == (count, octets)
+            assert len(w.uidl()) == len(w.list()) == count
             w.quit()
     finally:
         spy.send_signal(signal.SIGINT)
         spy.wait(10)
         spy.stderr.close()
     calls = trace.read_text(errors="replace").splitlines()
-    assert any("restante-index" in c for c in calls), "the trace saw the login"
+    assert any("restante-lock" in c for c in calls), "the trace saw the login"
+    return calls
+
+
+@pytest.mark.proves("MD-18")
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+def test_login_looks_at_no_message(own_server, tmp_path):
+    """The second login into 500 messages opens none of them, asks for none and reads no directory. One message more
+    costs a look at that one."""
+    s = own_server()
+    box = s.add_user("bob")
+    message = b"Subject: x\n\nx\n"
+    for _ in range(500):
+        box.drop.put(message, sub="cur")
+    s.start()
+    uids(box)
+    calls = traced_login(s, box, tmp_path, 500, 500 * wm.size(message))
+    assert not [c for c in calls if ".test" in c or "getdents" in c]
+    assert len(calls) < 40, calls
+    box.drop.put(message)
+    calls = traced_login(s, box, tmp_path, 501, 501 * wm.size(message))
+    assert len({c.split('"')[1].partition(":")[0] for c in calls if ".test" in c}) == 1
+    assert len(calls) < 80, calls
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+def test_login_opens_no_message(own_server, tmp_path):
+    """A store that has just started finds sizes in the index: no message is opened, each is asked for its size and
+    time."""
+    s = own_server()
+    box = s.add_user("bob")
+    other = s.add_user("carol")
+    message = b"Subject: x\n\nx\n"
+    for _ in range(500):
+        box.drop.put(message, sub="cur")
+    for sub in ("new", "cur"):  # as if the mail had not come just now
+        os.utime(box.drop.path / sub, (time.time() - 60,) * 2)
+    s.start()
+    uids(box)
+    s.restart()
+    uids(other)
+    calls = traced_login(s, box, tmp_path, 500, 500 * wm.size(message))
+    assert any("restante-index" in c for c in calls)
     opened = [c for c in calls if ".test" in c and "open" in c]
     assert not opened, opened[:3]
     assert len(calls) < 700, len(calls)

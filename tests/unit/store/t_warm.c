@@ -1,6 +1,6 @@
 /* t_warm.c - what a process remembers of a maildrop: what it saves, and everything in which it must not be believed.
  *
- * Proves: MD-18, R1939-SIZE-07, R1939-AUTHZ-03.
+ * Proves: MD-11, MD-18, R1939-SIZE-07, R1939-AUTHZ-03.
  * Does not know: long histories (t_warm_model.c).
  */
 #include "store_help.h"
@@ -14,10 +14,13 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct store_policy warm_policy(struct warm *w)
@@ -430,6 +433,61 @@ static void after_our_own_commit(void **state)
     warm_free(&w);
 }
 
+/* A copy of a message under its own base, made by hand: it gets a base of its own, as a scan gives it. */
+static void a_copy_made_by_hand(void **state)
+{
+    struct box *box = *state;
+    struct warm *w = table(0, 0);
+    struct store_policy policy = warm_policy(w);
+
+    put_many(box, 0, 3);
+    assert_int_equal(visit(box, &policy), 3);
+    box_put_str(box, "cur/1001.M1.host:2,S", "a copy\n");
+    assert_int_equal(visit(box, &policy), 4);
+    assert_int_equal(events_named("message-twin"), 1);
+    assert_int_equal(visit(box, &policy), 4);
+    assert_true(is_warm(box, &policy));
+    warm_free(&w);
+}
+
+/* What opening has to do is done although nothing was touched: moving to cur/, removing what is old. */
+static void chores_are_not_forgotten(void **state)
+{
+    struct box *box = *state;
+    struct warm *w = table(0, 0);
+    struct store_policy policy = warm_policy(w), moving = policy, expiring = policy;
+    char name[64];
+
+    moving.move_to_cur = true;
+    expiring.expire_days = 30;
+    put_many(box, 0, 3);
+    snprintf(name, sizeof name, "new/%lld.M1.host", (long long)time(NULL));
+    box_put_str(box, name, "young\n");
+    assert_int_equal(visit(box, &policy), 4);
+    assert_false(is_warm(box, &moving));
+    assert_int_equal(visit(box, &moving), 4);
+    assert_int_equal(box_files(box, "new"), 0);
+    assert_true(is_warm(box, &moving));
+    assert_false(is_warm(box, &expiring));
+    assert_int_equal(visit(box, &expiring), 1);
+    assert_int_equal(box_files(box, "cur"), 1);
+    assert_true(is_warm(box, &expiring));
+    warm_free(&w);
+}
+
+/* Messages that size and mtime do not tell apart. */
+static void put_alike(const struct box *box, unsigned n)
+{
+    struct timespec times[2] = { { 1600000000, 0 }, { 1600000000, 0 } };
+    char name[64], path[512];
+
+    put_many(box, 0, n);
+    for (unsigned i = 0; i < n; i++) {
+        snprintf(name, sizeof name, "new/%u.M%u.host", 1000 + i, i);
+        assert_int_equal(utimensat(AT_FDCWD, box_join(box, name, path), times, 0), 0);
+    }
+}
+
 /* Another maildrop in the place of an open one: nothing of it is sent or removed. */
 static void replaced_under_a_session(void **state)
 {
@@ -444,14 +502,14 @@ static void replaced_under_a_session(void **state)
     char aside[200], path[512];
     int fd;
 
-    put_many(box, 0, 3);
+    put_alike(box, 3);
     visit(box, &policy);
     drop = at_once(box, &policy);
     snprintf(aside, sizeof aside, "%s/aside", box->root);
     assert_int_equal(rename(box->path, aside), 0);
     for (int i = 0; i < 4; i++)
         assert_int_equal(mkdir(box_join(box, subs[i], path), 0700), 0);
-    put_many(box, 0, 3);
+    put_alike(box, 3);
     assert_false(store_maildir.fetch(drop, 0, &fd, &e));
     assert_false(store_maildir.commit(drop, &c, &e));
     assert_int_equal(e.fault, FAULT_TEMP);
@@ -511,6 +569,42 @@ static void a_refresh_with_a_failing_call(void **state)
             warm_free(&w);
             box_free(&box);
         }
+}
+
+/* Others flag and move all messages all the time: none is ever missing, none is there twice. */
+static void moved_all_the_time(void **state)
+{
+    static const char *const flags[] = { ":2,", ":2,S", ":2,FS", ":2,F" };
+    enum { MESSAGES = 40 };
+    struct box *box = *state;
+    struct warm *w = table(0, 0);
+    struct store_policy policy = warm_policy(w);
+    pid_t pid;
+
+    put_many(box, 0, MESSAGES);
+    assert_int_equal(visit(box, &policy), MESSAGES);
+    pid = fork();
+    assert_true(pid >= 0);
+    for (unsigned round = 0; pid == 0; round++)
+        for (unsigned i = 0; i < MESSAGES; i++) {
+            char from[512], to[512], name[64];
+
+            snprintf(name, sizeof name, round ? "cur/%u.M%u.host%s" : "new/%u.M%u.host", 1000 + i, i,
+                     flags[(round + 3) % 4]);
+            box_join(box, name, from);
+            snprintf(name, sizeof name, "cur/%u.M%u.host%s", 1000 + i, i, flags[round % 4]);
+            rename(from, box_join(box, name, to));
+            if (i % 8 == 0)
+                usleep(round % 300); /* sometimes a login finds it at rest */
+        }
+    for (unsigned i = 0; i < 400; i++) {
+        assert_int_equal(visit(box, &policy), MESSAGES);
+        usleep(i % 7 * 300);
+    }
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    assert_int_equal(visit(box, &policy), MESSAGES);
+    warm_free(&w);
 }
 
 struct crowd {
@@ -593,9 +687,12 @@ int main(void)
         T(where_nothing_can_be_watched),
         T(one_session_at_a_time),
         T(after_our_own_commit),
+        T(a_copy_made_by_hand),
+        T(chores_are_not_forgotten),
         T(replaced_under_a_session),
         T(the_index_is_overwritten),
         T(a_refresh_with_a_failing_call),
+        T(moved_all_the_time),
         T(many_threads),
     };
 
