@@ -88,6 +88,8 @@ void mail_sent(struct engine *e);
 
 /* output.c */
 size_t output_pull(struct engine *e, struct span *body, uint8_t *dst, size_t room);
+size_t output_straight(const struct engine *e);
+void output_straight_put(struct engine *e, struct span body);
 void output_body_end(struct engine *e);
 
 /* engine.c: begins a reply. */

@@ -255,6 +255,23 @@ size_t output_pull(struct engine *e, struct span *body, uint8_t *dst, size_t roo
     return k.n;
 }
 
+size_t output_straight(const struct engine *e)
+{
+    const struct sending *s = &e->sending;
+
+    if (e->out.phase != OUT_BODY || e->drop || !s->plain || s->ended || e->conf->nul_as_80)
+        return 0;
+    return least(SIZE_MAX, s->announced - s->sent);
+}
+
+void output_straight_put(struct engine *e, struct span body)
+{
+    if (body.n == 0 || body.n > output_straight(e))
+        return;
+    e->sending.sent += body.n;
+    e->sending.stuff.at_bol = body.p[body.n - 1] == '\n';
+}
+
 void output_body_end(struct engine *e)
 {
     if (e->sending.active && !e->sending.ended)
