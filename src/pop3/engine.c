@@ -180,6 +180,16 @@ size_t engine_pull(struct engine *e, struct span *body, uint8_t *dst, size_t roo
     return output_pull(e, body, dst, room);
 }
 
+size_t engine_straight(const struct engine *e)
+{
+    return output_straight(e);
+}
+
+void engine_straight_put(struct engine *e, struct span body)
+{
+    output_straight_put(e, body);
+}
+
 void engine_body_end(struct engine *e)
 {
     output_body_end(e);

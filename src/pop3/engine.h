@@ -160,6 +160,11 @@ size_t engine_feed(struct engine *e, struct span in);
  * terminator is always written in one piece together with what precedes it as far as room allows. */
 size_t engine_pull(struct engine *e, struct span *body, uint8_t *dst, size_t room);
 
+/* How many of the next octets of the message may go out as they are, behind all output pulled so far, without passing
+ * engine_pull: put those that did, or ask no more of this. Never while anything else of the reply is to be pulled. */
+size_t engine_straight(const struct engine *e);
+void engine_straight_put(struct engine *e, struct span body);
+
 /* The end of the open message has been reached. When the octets sent differ from those announced the engine
  * wants WANT_DROP: a short message must never end in a good terminator (R1939-RETR-07). */
 void engine_body_end(struct engine *e);

@@ -88,6 +88,15 @@ void mail_sent(struct engine *e);
 
 /* output.c */
 size_t output_pull(struct engine *e, struct span *body, uint8_t *dst, size_t room);
+
+/* output_body.c */
+struct sink {
+    uint8_t *p;
+    size_t n, room;
+};
+bool output_body(struct engine *e, struct sink *k, struct span *body); /* false: no more for now */
+size_t output_straight(const struct engine *e);
+void output_straight_put(struct engine *e, struct span body);
 void output_body_end(struct engine *e);
 
 /* engine.c: begins a reply. */

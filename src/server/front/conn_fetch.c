@@ -239,7 +239,7 @@ static void failed(struct conn *c, uint32_t msg, uint32_t fault)
     engine_message_failed(&c->engine, fault < FAULT_N && fault != FAULT_NONE ? (enum fault)fault : FAULT_TEMP);
 }
 
-/* A message without its descriptor: we have too many open. */
+/* Messages without their descriptors: we have too many open. One alone may find room. */
 static void arrived(struct conn *c, struct msg *m)
 {
     for (uint32_t i = 0; i < m->data.n / 4; i++) {
@@ -247,7 +247,7 @@ static void arrived(struct conn *c, struct msg *m)
         struct early *x = find(c->ahead, msg);
 
         if (i >= m->nfds) {
-            failed(c, msg, FAULT_TEMP);
+            failed(c, msg, m->data.n > 4 ? FAULT_NONE : FAULT_TEMP);
         } else if (x && x->fd == NOT_YET) {
             x->fd = m->fds[i];
             m->fds[i] = -1;

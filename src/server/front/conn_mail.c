@@ -112,11 +112,11 @@ static void begin_cold(struct body *b)
     }
 }
 
-/* What a warm read brings, in the front's shared room: valid until the next read of any connection. */
-static ssize_t read_warm(struct body *b)
+/* What is in memory, at once; EAGAIN: a disk must be waited for. */
+static ssize_t read_warm(const struct body *b, uint8_t *dst, size_t room)
 {
-    size_t want = b->size - b->at < FRONT_BODY_READ ? (size_t)(b->size - b->at) : FRONT_BODY_READ;
-    struct iovec iov = { b->front->read_room, want };
+    size_t want = b->size - b->at < room ? (size_t)(b->size - b->at) : room;
+    struct iovec iov = { dst, want };
     ssize_t n;
 
     do
@@ -149,7 +149,7 @@ static struct span file_span(struct conn *c, bool *wait, bool *end, bool *broken
         *end = true;
         return span_of(NULL, 0);
     }
-    n = read_warm(b);
+    n = read_warm(b, b->front->read_room, FRONT_BODY_READ); /* valid until the next read of any connection */
     if (n > 0)
         return span_of(b->front->read_room, (size_t)n);
     if (n < 0 && errno == EAGAIN) {
@@ -196,6 +196,20 @@ static struct span converted_span(struct conn *c, bool *wait, bool *end, bool *b
         }
     }
     return span_of(b->converted.p + b->converted_used, b->converted.n - b->converted_used);
+}
+
+size_t conn_body_straight(struct conn *c, uint8_t *dst, size_t room)
+{
+    struct body *b = c->body;
+    ssize_t n;
+
+    if (!b || b->surrogate || b->error || b->reading || b->cold_used < b->cold_n || b->at >= b->size)
+        return 0;
+    n = read_warm(b, dst, room);
+    if (n <= 0)
+        return 0;
+    b->at += (size_t)n;
+    return (size_t)n;
 }
 
 struct span conn_body_span(struct conn *c, bool *wait, bool *end, bool *broken)

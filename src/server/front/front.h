@@ -218,6 +218,7 @@ void front_ahead_tick(struct front *f);
 
 /* conn_mail.c */
 void conn_message(struct conn *c, uint32_t i, int fd); /* message i is to be sent; takes fd; may close c */
+size_t conn_body_straight(struct conn *c, uint8_t *dst, size_t room); /* what is there at once; 0 = see the span */
 struct span conn_body_span(struct conn *c, bool *wait, bool *end, bool *broken);
 void conn_body_used(struct conn *c, size_t n);
 void conn_body_close(struct conn *c);
