@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
@@ -138,8 +139,8 @@ static void load_box(struct box *b, const char *pattern, uint32_t user)
         }
         free(names);
     }
-    must(buf_printf(&b->stat, "+OK %" PRIu32 " %" PRIu64 "\r\n", b->n, b->octets) && buf_put_str(&b->list, ".\r\n") &&
-         buf_put_str(&b->uidl, ".\r\n"));
+    must(buf_printf(&b->stat, "+OK %" PRIu32 " %" PRIu64 "\r\n", b->n, b->octets) &&
+         buf_put_str(&b->list, ".\r\n") && buf_put_str(&b->uidl, ".\r\n"));
 }
 
 static void watch(struct floor *f, struct conn *c, uint32_t events)
@@ -413,6 +414,7 @@ static void prepare(struct floor *f, char **argv)
     load_box(&f->empty, "", 0);
     for (char **range = argv + 6; *range; range++)
         load_range(f, argv[5], *range);
+    malloc_trim(0); /* or connections would live in what loading left behind, and look free of cost */
     f->epoll = epoll_create1(EPOLL_CLOEXEC);
     make_tls(f, argv[3], argv[4]);
 }

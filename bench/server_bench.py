@@ -154,20 +154,23 @@ class Bench:
         rows = [("2 KB, one RETR at a time", "thousand", "none", 1), ("2 KB, 32 pipelined", "thousand", "none", 32),
                 ("2 KB, 32 pipelined, TLS", "thousand", "implicit", 32), ("mix, 32 pipelined", "mix", "none", 32),
                 ("25 MB", "large", "none", 1), ("25 MB, TLS", "large", "implicit", 1)]
+        for server in self.alive():
+            for box in map(self.site.set, ("thousand", "mix", "large")):
+                self.run(server, "poll", "-n", box.users, "-c", 4, set_name=box.name)
         for turn in self.rounds():
             for row, name, tls, window in rows:
                 for server in self.alive():
                     box = self.site.set(name)
                     self.keep("drain", row, server,
-                              self.run(server, "drain", "--seconds", 1, "--warmup", box.users if turn == 0 else 1,
-                                       "--window", window, "-c", box.users, tls=tls, set_name=name))
+                              self.run(server, "drain", "--seconds", 1, "--window", window, "-c", box.users, tls=tls,
+                                       set_name=name))
             self.say(f"drains, round {turn + 1}")
 
     def memory(self):
         rows = [("logged in, plaintext", "none", "login"), ("logged in, TLS", "implicit", "login"),
                 ("not logged in, plaintext", "none", "greeting"), ("not logged in, TLS", "implicit", "greeting"),
                 ("before the first octet of TLS", "implicit", "connect")]
-        count = 300 if self.options.quick else 1000
+        count = 150 if self.options.quick else 1000
         for row, tls, until in rows:
             for server in self.alive():
                 if self.restart(server):

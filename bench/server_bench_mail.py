@@ -33,7 +33,7 @@ def sets_for(options):
     rows = [Set("empty", 0, many, 0, floor=False), Set("ten", 20000, 16, 10), Set("hundred", 20100, 1, 100),
             Set("thousand", 20200, 16, 1000)]
     if {"drain"} & options.parts:
-        rows += [Set("mix", 20300, 8, 200, 15000, 150), Set("large", 20400, 4, 3, 25_000_000)]
+        rows += [Set("mix", 20300, 8, 200, 15000, 150), Set("large", 20400, 4, 2, 25_000_000)]
     if {"big", "growth"} & options.parts:
         rows += [Set("ten-thousand", 20500, 1, 10_000, floor=False)]
         if not options.quick:

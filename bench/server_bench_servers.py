@@ -60,7 +60,7 @@ class Server:
         with open(log, "ab") as out:
             self.child = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                                           env=env, cwd=cwd, start_new_session=True)
-        self.log = log
+        self.log = self.out = log
 
     def wait_ready(self):
         """Until a greeting comes."""
@@ -75,7 +75,7 @@ class Server:
             except OSError:
                 pass
             time.sleep(0.05)
-        text = Path(self.log).read_text(errors="replace")[-1500:]
+        text = "".join(log.read_text(errors="replace")[-700:] for log in {Path(self.log), Path(self.out)})
         self.stop()
         raise Missing(f"did not start: {text}")
 
@@ -238,10 +238,10 @@ class Dovecot(Server):
 service pop3 {{
   {pop3}{limit}}}
 service anvil {{
-  client_limit = 30000
+  client_limit = 15000
 }}
 service auth {{
-  client_limit = 30000
+  client_limit = 15000
 }}
 """
 
@@ -257,7 +257,7 @@ disable_plaintext_auth = no
 first_valid_uid = 1
 mail_location = maildir:{site.mail_of(self)}/%u
 mail_max_userip_connections = 0
-default_client_limit = 30000
+default_client_limit = 15000
 auth_cache_size = 10M
 auth_cache_ttl = 1 hour
 {self.services()}passdb {{
@@ -278,7 +278,8 @@ userdb {{
 
 class Courier(Server):
     """couriertcpd, authdaemond and courierpop3login from unpacked packages. They look for their files in fixed places,
-    so they live in a mount namespace where /usr and /etc have these files too; nothing of the system is changed."""
+    so they live in a mount namespace where /usr and /etc have these files too; nothing of the system is changed. And
+    in a process namespace: some of them outlive their parents, and their time would be lost to the count."""
 
     name = "courier"
 
@@ -317,8 +318,13 @@ LOGGEROPTS=""
         pem.chmod(0o600)
         script = folder / "start"
         script.write_text(self.script(folder))
-        self.spawn(["unshare", "-m", "sh", script], folder / "log")
+        self.spawn(["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", script], folder / "log")
         self.wait_ready()
+
+    def stop(self):
+        if self.child:
+            self.child.kill()  # the namespace ends with its first process
+        super().stop()
 
     def script(self, folder):
         login = "/usr/lib/courier/courier/courierpop3login /usr/lib/courier/courier/courierpop3d Maildir"
@@ -335,7 +341,6 @@ perl /usr/sbin/makeuserdb
 /usr/lib/courier/courier-authlib/authdaemond &
 {tcpd} {self.port} {login} &
 POP3_TLS=1 {tcpd} {self.tls_port} /usr/bin/couriertls -server -tcpd -user=nobody {login} &
-trap 'kill $(jobs -p)' TERM
 set +e
 wait
 """
