@@ -5,6 +5,7 @@
 #   make check      every test and gate, on a build with address and undefined-behaviour sanitizers
 #   make install    DESTDIR=… PREFIX=/usr/local SYSCONFDIR=/etc
 #   make fuzz       the fuzz targets, FUZZ_SECONDS each (clang)
+#   make bench      the server beside Dovecot, Courier and the floor of the machine; writes bench/RESULTS.md
 #   make bench-client   the client beside mpop, fetchmail, getmail and fdm; writes bench/CLIENT.md
 #   make lint       the gates, and clang-tidy and cppcheck where installed
 #   make format     clang-format over src/, tests/ and bench/
@@ -21,6 +22,7 @@ DESTDIR      ?=
 ONCE         ?=
 FUZZ_SECONDS ?= 60
 ROUNDS       ?= 5
+BENCH        ?=
 TIDY          = -*,bugprone-*,-bugprone-easily-swappable-parameters,-bugprone-reserved-identifier,clang-analyzer-*,$\
                 -clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling
 SETUP         = meson setup --prefix $(PREFIX) --sysconfdir $(SYSCONFDIR)
@@ -75,6 +77,12 @@ fuzz: deps-test
 	    echo "$$target: $(FUZZ_SECONDS) s"; \
 	    $$target -max_total_time=$(FUZZ_SECONDS) -print_final_stats=0 || exit 1; done
 
+# BENCH: more options, such as --quick or --only poll,storm (bench/server_bench.py --help)
+bench: deps-build
+	@scripts/install-deps bench
+	@$(MAKE) --no-print-directory all
+	bench/server_bench.py --build $(BUILD) --rounds $(ROUNDS) --write bench/RESULTS.md $(BENCH)
+
 bench-client: deps-test
 	@$(MAKE) --no-print-directory all
 	bench/client_bench.py --build $(BUILD) --rounds $(ROUNDS) --write bench/CLIENT.md
@@ -89,4 +97,4 @@ format:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all demo check gates lint fuzz bench-client install format clean deps-build deps-test
+.PHONY: all demo check gates lint fuzz bench bench-client install format clean deps-build deps-test

@@ -1,9 +1,9 @@
 /* floor_server.c - a POP3 server that does nothing but answer: what kernel and OpenSSL cost anyone.
  *
- *     floor-server PORT TLS-PORT CERTIFICATE KEY MAILDIRS USERS
+ *     floor-server PORT TLS-PORT CERTIFICATE KEY MAILDIRS [FIRST+COUNT...]
  *
- * Reads the Maildirs (a pattern: .../user%05d) into memory, ready for the wire, then serves them from one epoll
- * loop until it is ended. Any user and password; a user beyond USERS gets the maildrop of one below. Nothing is checked,
+ * Reads the Maildirs (a pattern: .../user%05d) of the users of each range into memory, ready for the wire, then
+ * serves them from one epoll loop until it is ended. Any password; other users have no messages. Nothing is checked,
  * nothing is deleted: no server that does its work can be faster, and ours is measured in multiples of it.
  * Does not know: locks, hashes, files after its start.
  */
@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
@@ -49,7 +50,7 @@ struct conn {
 struct floor {
     int epoll;
     SSL_CTX *tls;
-    struct box *boxes;
+    struct box empty, **boxes; /* by number of the user; NULL = empty */
     uint32_t boxes_n;
     uint8_t *input;
 };
@@ -138,8 +139,8 @@ static void load_box(struct box *b, const char *pattern, uint32_t user)
         }
         free(names);
     }
-    must(buf_printf(&b->stat, "+OK %" PRIu32 " %" PRIu64 "\r\n", b->n, b->octets) && buf_put_str(&b->list, ".\r\n") &&
-         buf_put_str(&b->uidl, ".\r\n"));
+    must(buf_printf(&b->stat, "+OK %" PRIu32 " %" PRIu64 "\r\n", b->n, b->octets) &&
+         buf_put_str(&b->list, ".\r\n") && buf_put_str(&b->uidl, ".\r\n"));
 }
 
 static void watch(struct floor *f, struct conn *c, uint32_t events)
@@ -233,7 +234,7 @@ static void choose(struct floor *f, struct conn *c, struct span line)
     for (size_t at = 5; at < line.n; at++)
         if (ascii_digit(line.p[at]))
             n = n * 10 + (uint64_t)(line.p[at] - '0');
-    c->box = &f->boxes[n % f->boxes_n];
+    c->box = n < f->boxes_n && f->boxes[n] ? f->boxes[n] : &f->empty;
 }
 
 static void answer(struct floor *f, struct conn *c, struct span line)
@@ -341,7 +342,7 @@ static void on_accept(struct floor *f, int listener, bool tls)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         c->fd = fd;
         c->in = c->out = BUF(64u << 20);
-        c->box = f->boxes;
+        c->box = &f->empty;
         if (!tls) {
             greet(f, c);
             continue;
@@ -382,23 +383,38 @@ static void make_tls(struct floor *f, const char *cert, const char *key)
         die("certificate");
 }
 
+static void load_range(struct floor *f, const char *pattern, const char *range)
+{
+    struct span text = span_str(range), from = span_until(&text, '+');
+    uint64_t first, count;
+
+    if (!num_all_u64(from, &first) || !num_all_u64(text, &count) || first + count > 1000000)
+        die(range);
+    while (f->boxes_n < first + count) {
+        f->boxes = mem_grow(f->boxes, (size_t)f->boxes_n + 1, sizeof *f->boxes);
+        f->boxes[f->boxes_n++] = NULL;
+    }
+    for (; count; first++, count--) {
+        f->boxes[first] = mem_zero(1, sizeof *f->boxes[first]);
+        load_box(f->boxes[first], pattern, (uint32_t)first);
+    }
+}
+
 static void prepare(struct floor *f, char **argv)
 {
     struct sigaction ignore = { .sa_handler = SIG_IGN };
     struct rlimit limit;
-    uint64_t users = 0;
 
     sigaction(SIGPIPE, &ignore, NULL);
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
         limit.rlim_cur = limit.rlim_max;
         setrlimit(RLIMIT_NOFILE, &limit);
     }
-    must(num_all_u64(span_str(argv[6]), &users) && users > 0 && users < 1000000);
-    f->boxes_n = (uint32_t)users;
-    f->boxes = mem_zero(f->boxes_n, sizeof *f->boxes);
     f->input = mem_new(INPUT);
-    for (uint32_t i = 0; i < f->boxes_n; i++)
-        load_box(&f->boxes[i], argv[5], i);
+    load_box(&f->empty, "", 0);
+    for (char **range = argv + 6; *range; range++)
+        load_range(f, argv[5], *range);
+    malloc_trim(0); /* or connections would live in what loading left behind, and look free of cost */
     f->epoll = epoll_create1(EPOLL_CLOEXEC);
     make_tls(f, argv[3], argv[4]);
 }
@@ -410,8 +426,8 @@ int main(int argc, char **argv)
     char plain_mark, tls_mark;
     int plain, tls;
 
-    if (argc != 7) {
-        fputs("floor-server PORT TLS-PORT CERTIFICATE KEY MAILDIRS USERS\n", stderr);
+    if (argc < 6) {
+        fputs("floor-server PORT TLS-PORT CERTIFICATE KEY MAILDIRS [FIRST+COUNT...]\n", stderr);
         return 64;
     }
     prepare(&f, argv);

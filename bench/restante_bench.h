@@ -23,23 +23,23 @@ struct plan {
     struct net_addr server;
     enum tls tls;
     bool resume;
-    const char *ca_file; /* NULL = certificates are not judged */
+    const char *ca_file;         /* NULL = certificates are not judged */
     const char *user, *password; /* patterns */
     uint32_t first, users;
-    uint32_t sources;                   /* 0 = the system's choice */
-    uint32_t concurrency[RUNS_MAX];     /* one run each */
+    uint32_t sources;               /* 0 = the system's choice */
+    uint32_t concurrency[RUNS_MAX]; /* one run each */
     size_t runs;
     uint32_t sessions, warmup;
     uint64_t seconds_ns, timeout_ns, limit_ns, hold_ns; /* seconds: 0 = by sessions */
     bool uidl, list, dele;
     uint32_t window; /* RETRs under way */
     enum until until;
-    uint32_t server_pid; /* 0 = do not look */
+    uint32_t server_pid;            /* 0 = do not look */
     const char *manifest, *maildir; /* maildir: a pattern */
-    uint32_t messages, per_second; /* make, delivery */
-    uint64_t octets, spread;       /* make: median octets on the wire; spread in percent, 0 = all alike */
-    uint32_t first_message, owner; /* owner: uid and gid, 0 = unchanged */
-    const char *folder;            /* make: "cur" or "new" */
+    uint32_t messages, per_second;  /* make, delivery */
+    uint64_t octets, spread;        /* make: median octets on the wire; spread in percent, 0 = all alike */
+    uint32_t first_message, owner;  /* owner: uid and gid, 0 = unchanged */
+    const char *folder;             /* make: "cur" or "new" */
     bool json;
     const char *plot, *name;
 };
@@ -55,12 +55,12 @@ enum kind {
     KIND_CLOSED,   /* the connection ended too early */
     KIND_LEFT,     /* the server does not close after QUIT, or says more */
     KIND_TIMEOUT,
-    KIND_COUNT,    /* not as many messages as there are */
-    KIND_SIZE,     /* a size that is not the message's */
-    KIND_UID,      /* a unique-id that is malformed or not unique */
-    KIND_CONTENT,  /* a message that nobody put there */
-    KIND_TWICE,    /* a message that came twice */
-    KIND_MISSING,  /* a message that did not come */
+    KIND_COUNT,   /* not as many messages as there are */
+    KIND_SIZE,    /* a size that is not the message's */
+    KIND_UID,     /* a unique-id that is malformed or not unique */
+    KIND_CONTENT, /* a message that nobody put there */
+    KIND_TWICE,   /* a message that came twice */
+    KIND_MISSING, /* a message that did not come */
     KIND_N
 };
 

@@ -27,7 +27,9 @@ static inline uint64_t mix(uint64_t lane, uint64_t v)
 
 void digest_start(struct digest *d)
 {
-    *d = (struct digest){ .lane = { PRIME1 + PRIME2, PRIME2, 0, 0 - PRIME1 } };
+    *d = (struct digest){
+        .lane = {PRIME1 + PRIME2, PRIME2, 0, 0 - PRIME1}
+    };
 }
 
 /* Whole stripes of 32 octets. */

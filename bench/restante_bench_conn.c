@@ -146,14 +146,17 @@ void conn_close(struct conn *c)
  * new one in a resumed handshake. */
 static void use_ticket(struct wire *w, SSL *ssl)
 {
-    SSL_SESSION *ticket = w->tickets_n ? w->tickets[w->tickets_n - 1] : NULL;
+    bool last = w->tickets_n == 1;
+    SSL_SESSION *ticket;
 
-    if (!ticket)
+    if (!w->tickets_n)
         return;
+    ticket = w->tickets[w->tickets_n - 1];
+    if (last)
+        ticket = SSL_SESSION_dup(ticket); /* OpenSSL marks what was used */
+    else
+        w->tickets_n--;
     SSL_set_session(ssl, ticket);
-    if (w->tickets_n == 1)
-        return;
-    w->tickets_n--;
     SSL_SESSION_free(ticket);
 }
 

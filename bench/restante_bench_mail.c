@@ -263,8 +263,7 @@ static bool one_drop(const struct plan *plan, uint32_t user, FILE *out, struct b
     struct drop list = { 0 };
     bool good;
 
-    if (!pattern_put(plan->user, user, name, sizeof name) ||
-        !pattern_put(plan->maildir, user, path, sizeof path))
+    if (!pattern_put(plan->user, user, name, sizeof name) || !pattern_put(plan->maildir, user, path, sizeof path))
         return err_set(e, FAULT_BAD, "%.60s…: too long", plan->maildir);
     if (plan->mode == MODE_MAKE) {
         list.known = mem_zero((size_t)plan->messages + 1, sizeof *list.known);
@@ -314,7 +313,8 @@ bool mail_deliver(const struct plan *plan, const char *path, uint32_t user, uint
     snprintf(name, sizeof name, "%" PRIu32 ".M%06" PRIu32 "P%d.bench", 1800000000 + number, number % 1000000,
              (int)getpid());
     n = snprintf(tmp, sizeof tmp, "%s/tmp/%s", path, name);
-    if (n < 0 || (size_t)n >= sizeof tmp || (size_t)snprintf(end, sizeof end, "%s/new/%s", path, name) >= sizeof end)
+    if (n < 0 || (size_t)n >= sizeof tmp ||
+        (size_t)snprintf(end, sizeof end, "%s/new/%s", path, name) >= sizeof end)
         return err_set(e, FAULT_BAD, "%.60s…: too long a path", path);
     if (compose(&text, user, 1000000000 + number, plan->octets))
         good = write_file(plan, tmp, buf_span(&text), e) && (rename(tmp, end) == 0 || err_errno(e, "rename", tmp));

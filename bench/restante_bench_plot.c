@@ -8,7 +8,8 @@
 
 enum { WIDE = 720, HIGH = 360, LEFT = 70, RIGHT = 150, TOP = 40, BOTTOM = 50 };
 
-static const char *const colours[] = { "#1b6ca8", "#c0392b", "#27864a", "#8e44ad", "#b9770e", "#16807a", "#555555", "#d35490" };
+static const char *const colours[] = { "#1b6ca8", "#c0392b", "#27864a", "#8e44ad",
+                                       "#b9770e", "#16807a", "#555555", "#d35490" };
 
 enum { COLOURS = sizeof colours / sizeof *colours };
 
@@ -31,10 +32,10 @@ static bool put_text(struct buf *out, double x, double y, const char *anchor, co
     bool good = buf_printf(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">", x, y, anchor);
 
     for (; *text && good; text++)
-        good = *text == '&'   ? buf_put_str(out, "&amp;")
-               : *text == '<' ? buf_put_str(out, "&lt;")
-               : *text == '>' ? buf_put_str(out, "&gt;")
-                              : buf_put(out, text, 1);
+        good = *text == '&' ? buf_put_str(out, "&amp;")
+             : *text == '<' ? buf_put_str(out, "&lt;")
+             : *text == '>' ? buf_put_str(out, "&gt;")
+                            : buf_put(out, text, 1);
     return good && buf_put_str(out, "</text>\n");
 }
 
@@ -83,12 +84,14 @@ static bool legend(struct buf *out, size_t row, double top, const char *text)
 {
     double y = top + TOP + 10 + 18 * (double)row;
 
-    return buf_printf(out, "<path stroke=\"%s\" d=\"M%d %.1fh20\"/>\n", colours[row % COLOURS], WIDE - RIGHT + 12, y) &&
+    return buf_printf(out, "<path stroke=\"%s\" d=\"M%d %.1fh20\"/>\n", colours[row % COLOURS], WIDE - RIGHT + 12,
+                      y) &&
            put_text(out, WIDE - RIGHT + 38, y + 4, "start", text);
 }
 
 /* Share of the sessions that took no longer: 200 points of the distribution. */
-static bool curve(struct buf *out, const struct samples *s, const struct axis *x, const struct axis *y, size_t colour)
+static bool curve(struct buf *out, const struct samples *s, const struct axis *x, const struct axis *y,
+                  size_t colour)
 {
     bool good = buf_printf(out, "<path stroke=\"%s\" d=\"", colours[colour % COLOURS]);
 
@@ -164,11 +167,12 @@ bool report_plot(const struct plan *plan, const struct result *results, size_t n
 {
     int high = n > 1 ? 2 * HIGH : HIGH;
 
-    return buf_printf(out,
-                      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" font-family=\"sans-serif\" "
-                      "font-size=\"12\">\n<style>path{fill:none;stroke-width:1.8}.g{stroke:#ddd;stroke-width:1}</style>\n"
-                      "<rect width=\"%d\" height=\"%d\" fill=\"#fff\"/>\n",
-                      WIDE, high, WIDE, high) &&
+    return buf_printf(
+               out,
+               "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" font-family=\"sans-serif\" "
+               "font-size=\"12\">\n<style>path{fill:none;stroke-width:1.8}.g{stroke:#ddd;stroke-width:1}</style>\n"
+               "<rect width=\"%d\" height=\"%d\" fill=\"#fff\"/>\n",
+               WIDE, high, WIDE, high) &&
            distribution(plan, results, n, out) && (n < 2 || scaling(plan, results, n, out)) &&
            buf_put_str(out, "</svg>\n");
 }

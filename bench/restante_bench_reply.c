@@ -156,8 +156,8 @@ static void end_message(struct session *s, const struct desk *desk)
     t->messages++;
     t->octets += s->body.octets;
     if (s->sizes && s->sizes[number] != s->body.octets) {
-        tally_error(t, KIND_SIZE, "message %" PRIu32 ": LIST said %" PRIu64 ", RETR sent %" PRIu64 " octets", number + 1,
-                    s->sizes[number], s->body.octets);
+        tally_error(t, KIND_SIZE, "message %" PRIu32 ": LIST said %" PRIu64 ", RETR sent %" PRIu64 " octets",
+                    number + 1, s->sizes[number], s->body.octets);
         s->failed = true;
     }
     if (!s->drop)
@@ -169,7 +169,8 @@ static void end_message(struct session *s, const struct desk *desk)
         return;
     }
     tally_error(t, i == DROP_TWICE ? KIND_TWICE : KIND_CONTENT, "%s: message %" PRIu32 " of %" PRIu64 " octets %s",
-                s->drop->user, number + 1, s->body.octets, i == DROP_TWICE ? "came before" : "is none that was put there");
+                s->drop->user, number + 1, s->body.octets,
+                i == DROP_TWICE ? "came before" : "is none that was put there");
     s->failed = true;
 }
 

@@ -51,7 +51,8 @@ static bool row_number(struct buf *out, const char *name, int decimals, double v
 
 static bool phase_rows(const struct tally *t, struct buf *out)
 {
-    bool good = buf_printf(out, "  %-10s %9s %10s %10s %10s %10s   ms\n", "latency", "n", "p50", "p90", "p99", "max");
+    bool good = buf_printf(out, "  %-10s %9s %10s %10s %10s %10s   ms\n", "latency", "n", "p50", "p90", "p99",
+                           "max");
 
     for (size_t i = 0; i < PHASE_N && good; i++) {
         const struct samples *s = &t->phase[i];
@@ -97,7 +98,8 @@ static bool table_run(const struct plan *plan, const struct result *r, struct bu
     struct cost c = cost_of(plan, r);
     const struct tally *t = &r->tally;
 
-    return buf_printf(out, "%s%s%s, %" PRIu32 " side by side: %" PRIu64 " sessions in %.3f s, %" PRIu64 " errors\n",
+    return buf_printf(out,
+                      "%s%s%s, %" PRIu32 " side by side: %" PRIu64 " sessions in %.3f s, %" PRIu64 " errors\n",
                       plan->name, *plan->name ? ": " : "", mode_names[plan->mode], r->concurrency, t->sessions,
                       (double)r->ns / 1e9, tally_errors(t)) &&
            row_number(out, "sessions per second", 1, c.sessions_per_s) &&
@@ -107,8 +109,8 @@ static bool table_run(const struct plan *plan, const struct result *r, struct bu
            row_number(out, "messages proved by the manifest", 0, t->messages ? (double)t->proved : NAN) &&
            row_number(out, "TLS handshakes", 0, t->handshakes ? (double)t->handshakes : NAN) &&
            row_number(out, "TLS handshakes resumed", 0, t->handshakes ? (double)t->resumed : NAN) &&
-           server_rows(plan, r, &c, out) &&
-           row_number(out, "generator CPU ms", 1, ms(r->own_cpu_ns)) && phase_rows(t, out) && error_rows(t, out);
+           server_rows(plan, r, &c, out) && row_number(out, "generator CPU ms", 1, ms(r->own_cpu_ns)) &&
+           phase_rows(t, out) && error_rows(t, out);
 }
 
 bool report_table(const struct plan *plan, const struct result *results, size_t n, struct buf *out)
@@ -122,7 +124,8 @@ bool report_table(const struct plan *plan, const struct result *results, size_t 
 
 static bool json_number(struct buf *out, bool *first, const char *name, double value)
 {
-    return json_key(out, first, name) && (isnan(value) ? buf_put_str(out, "null") : buf_printf(out, "%.10g", value));
+    return json_key(out, first, name) &&
+           (isnan(value) ? buf_put_str(out, "null") : buf_printf(out, "%.10g", value));
 }
 
 static bool json_errors(const struct tally *t, struct buf *out)
@@ -205,9 +208,9 @@ static bool json_run(const struct plan *plan, const struct result *r, struct buf
 bool report_json(const struct plan *plan, const struct result *results, size_t n, struct buf *out)
 {
     bool first = true;
-    bool good = buf_put_str(out, "{") && json_key(out, &first, "mode") && json_put(out, span_str(mode_names[plan->mode])) &&
-                json_key(out, &first, "name") && json_put(out, span_str(plan->name)) && json_key(out, &first, "runs") &&
-                buf_put_str(out, "[");
+    bool good = buf_put_str(out, "{") && json_key(out, &first, "mode") &&
+                json_put(out, span_str(mode_names[plan->mode])) && json_key(out, &first, "name") &&
+                json_put(out, span_str(plan->name)) && json_key(out, &first, "runs") && buf_put_str(out, "[");
 
     for (size_t i = 0; i < n && good; i++)
         good = (i == 0 || buf_put_str(out, ",\n")) && json_run(plan, &results[i], out);

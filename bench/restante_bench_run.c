@@ -27,7 +27,7 @@ struct run {
     uint32_t slots_n, *free_slots, free_n;
     uint32_t *users, users_from, users_n; /* a ring: who was used longest ago comes first */
     uint32_t next_user, resting;
-    uint32_t posted;             /* deliveries so far */
+    uint32_t posted;                 /* deliveries so far */
     uint64_t post_next, swept, stop; /* ns; stop: the whole run ends */
 };
 

@@ -16,8 +16,8 @@ static void phase_done(const struct desk *desk, enum phase phase, uint64_t from)
 
 void session_fail(struct session *s, const struct desk *desk, enum kind kind, const char *text)
 {
-    static const char *const steps[] = { "connect", "greeting", "STLS", "handshake", "USER", "PASS",  "STAT", "UIDL",
-                                         "LIST",    "RETR",     "QUIT", "end",       "rest", "over" };
+    static const char *const steps[] = { "connect", "greeting", "STLS", "handshake", "USER", "PASS", "STAT",
+                                         "UIDL",    "LIST",     "RETR", "QUIT",      "end",  "rest", "over" };
 
     if (s->step == STEP_OVER)
         return;
@@ -228,11 +228,11 @@ static bool next_line(struct session *s, const struct desk *desk, struct span *i
     const uint8_t *hit = memchr(in->p, '\n', in->n);
     struct span piece = span_take(in, hit ? (size_t)(hit - in->p) + 1 : in->n);
 
+    if (s->line_n + piece.n > LINE_MAX_OCTETS) {
+        session_fail(s, desk, KIND_SYNTAX, "a line of more than 512 octets");
+        return false;
+    }
     if (s->line_n || !hit) {
-        if (s->line_n + piece.n > sizeof s->line) {
-            session_fail(s, desk, KIND_SYNTAX, "a line of more than 512 octets");
-            return false;
-        }
         memcpy(s->line + s->line_n, piece.p, piece.n);
         s->line_n += piece.n;
         piece = span_of(s->line, s->line_n);
@@ -286,7 +286,10 @@ static bool arrive(struct session *s, const struct desk *desk)
     struct err e = { 0 };
 
     if (!conn_go_on(desk->wire, &s->conn, s, &e)) {
-        session_fail(s, desk, was == CONN_CONNECTING ? KIND_CONNECT : was == CONN_HANDSHAKE ? KIND_TLS : KIND_CLOSED,
+        session_fail(s, desk,
+                     was == CONN_CONNECTING  ? KIND_CONNECT
+                     : was == CONN_HANDSHAKE ? KIND_TLS
+                                             : KIND_CLOSED,
                      e.text);
         return false;
     }

@@ -28,25 +28,25 @@ enum step {
     STEP_OVER
 };
 
-enum { LINE_ROOM = 514 };
+enum { LINE_MAX_OCTETS = 512 }; /* RFC 2449 section 4: with CRLF */
 
 struct session {
     struct conn conn;
     enum step step;
     bool in_list, in_body, failed;
-    uint32_t user;         /* number for the patterns */
+    uint32_t user;                         /* number for the patterns */
     uint64_t begun, asked, drained, heard; /* ns: connect, last command, first RETR, last event */
-    uint32_t count;  /* STAT */
-    uint64_t octets; /* STAT */
-    uint32_t said, answered, rows; /* commands of the drain; rows of a listing */
-    uint64_t listed; /* octets that LIST added up to */
+    uint32_t count;                        /* STAT */
+    uint64_t octets;                       /* STAT */
+    uint32_t said, answered, rows;         /* commands of the drain; rows of a listing */
+    uint64_t listed;                       /* octets that LIST added up to */
     struct body body;
     const struct drop *drop; /* of the manifest; NULL = not proved */
     uint8_t *seen;
     uint64_t *sizes, *uids; /* from LIST; digests of unique-ids */
     uint32_t least;         /* delivery: what was there at the start */
     size_t line_n;
-    uint8_t line[LINE_ROOM];
+    uint8_t line[LINE_MAX_OCTETS];
 };
 
 /* Deliveries that go on meanwhile, by user from the plan's first. */

@@ -10,9 +10,12 @@
 #include <stdlib.h>
 #include <time.h>
 
-const char *const kind_names[KIND_N] = { "connect", "tls",     "greeting", "login", "reply",  "syntax",  "closed", "left-open",
-                                         "timeout", "count",   "size",     "uid",   "content", "twice",  "missing" };
-const char *const phase_names[PHASE_N] = { "connect", "login", "stat", "uidl", "list", "drain", "session", "seen" };
+const char *const kind_names[KIND_N] = { "connect", "tls",    "greeting",  "login",   "reply",
+                                         "syntax",  "closed", "left-open", "timeout", "count",
+                                         "size",    "uid",    "content",   "twice",   "missing" };
+const char *const phase_names[PHASE_N] = {
+    "connect", "login", "stat", "uidl", "list", "drain", "session", "seen"
+};
 const char *const mode_names[MODE_N] = { "poll", "drain", "idle", "storm", "delivery", "make", "manifest" };
 
 uint64_t now_ns(void)

@@ -6,8 +6,9 @@ Does not know: what is measured.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
-import re
 import shutil
 import signal
 import socket
@@ -59,7 +60,7 @@ class Server:
         with open(log, "ab") as out:
             self.child = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                                           env=env, cwd=cwd, start_new_session=True)
-        self.log = log
+        self.log = self.out = log
 
     def wait_ready(self):
         """Until a greeting comes."""
@@ -74,13 +75,22 @@ class Server:
             except OSError:
                 pass
             time.sleep(0.05)
-        text = Path(self.log).read_text(errors="replace")[-1500:]
+        text = "".join(log.read_text(errors="replace")[-700:] for log in {Path(self.log), Path(self.out)})
         self.stop()
         raise Missing(f"did not start: {text}")
 
     @property
     def pid(self):
         return self.child.pid
+
+    def forget(self, box: Path):
+        """The Maildir loses what the server keeps beside the mail, so that the next login is the first."""
+        for path in box.iterdir():
+            if path.name not in ("cur", "new", "tmp"):
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
 
     def descendants(self):
         parents: dict[int, list[int]] = {}
@@ -132,7 +142,7 @@ class Ours(Server):
         self.port, self.tls_port = free_ports(2)
         users = folder / "users"
         ids = f"{MAIL_ID}:{MAIL_ID}" if ROOT else ":"
-        users.write_text("".join(f"user{n:05}:{{PLAIN}}{PASSWORD}:{ids}::::\n" for n in range(site.users)))
+        users.write_text("".join(f"user{n:05}:{{PLAIN}}{PASSWORD}:{ids}::::\n" for n in site.users()))
         users.chmod(0o600)
         root = f'workers {{ front_user = "daemon"  auth_user = "daemon"  chroot = "{folder}/empty" }}\n' if ROOT else ""
         owner = '  user = "nobody"' if ROOT else ""
@@ -154,13 +164,6 @@ limits {{ connections = 40000  not_logged_in = 20000 }}
                               stdin=subprocess.DEVNULL, check=False)
         return f"restante {done.stdout.strip()}"
 
-    def forget(self, site):
-        """The maildrops lose what the server keeps beside the mail, so that the next login is the first."""
-        for box in sorted(site.mail_of(self).iterdir()):
-            for path in box.iterdir():
-                if path.name not in ("cur", "new", "tmp"):
-                    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-
 
 class Floor(Server):
     """Canned replies: what the kernel and OpenSSL cost anyone."""
@@ -174,15 +177,12 @@ class Floor(Server):
     def start(self, site):
         self.port, self.tls_port = free_ports(2)
         self.spawn([self.build / "bench/floor-server", str(self.port), str(self.tls_port), site.cert, site.key,
-                    f"{site.mail_of(self)}/user%05d", str(min(site.users, site.floor_users))],
+                    f"{site.mail_of(self)}/user%05d", *(f"{s.first}+{s.users}" for s in site.sets if s.floor)],
                    site.folder / "floor.log")
         self.wait_ready()
 
     def version(self):
         return "bench/floor_server.c"
-
-    def forget(self, site):
-        pass
 
 
 class Dovecot(Server):
@@ -207,7 +207,7 @@ class Dovecot(Server):
         self.port, self.tls_port = free_ports(2)
         users = folder / "users"
         users.write_text("".join(f"user{n:05}:{{PLAIN}}{PASSWORD}:{MAIL_ID}:{MAIL_ID}::{folder}::\n"
-                                 for n in range(site.users)))
+                                 for n in site.users()))
         users.chmod(0o644)
         conf = folder / "dovecot.conf"
         conf.write_text(self.configuration(folder, users, site))
@@ -238,10 +238,10 @@ class Dovecot(Server):
 service pop3 {{
   {pop3}{limit}}}
 service anvil {{
-  client_limit = 30000
+  client_limit = 15000
 }}
 service auth {{
-  client_limit = 30000
+  client_limit = 15000
 }}
 """
 
@@ -257,7 +257,7 @@ disable_plaintext_auth = no
 first_valid_uid = 1
 mail_location = maildir:{site.mail_of(self)}/%u
 mail_max_userip_connections = 0
-default_client_limit = 30000
+default_client_limit = 15000
 auth_cache_size = 10M
 auth_cache_ttl = 1 hour
 {self.services()}passdb {{
@@ -275,7 +275,75 @@ userdb {{
                               stdin=subprocess.DEVNULL)
         return f"Dovecot {done.stdout.split()[0]} ({self.form})"
 
-    def forget(self, site):
-        for box in sorted(site.mail_of(self).iterdir()):
-            for path in box.glob("dovecot*"):
-                path.unlink()
+
+class Courier(Server):
+    """couriertcpd, authdaemond and courierpop3login from unpacked packages. They look for their files in fixed places,
+    so they live in a mount namespace where /usr and /etc have these files too; nothing of the system is changed. And
+    in a process namespace: some of them outlive their parents, and their time would be lost to the count."""
+
+    name = "courier"
+
+    def __init__(self, build: Path):
+        super().__init__()
+        self.peers = build / "peers"
+
+    def start(self, site):
+        if not ROOT or not shutil.which("unshare"):
+            raise Missing("needs a mount namespace, which root may have")
+        done = subprocess.run([str(TREE / "scripts/install-deps"), "--unpack", str(self.peers)], capture_output=True,
+                              text=True, stdin=subprocess.DEVNULL, check=False)
+        if done.returncode or not (self.peers / "root/usr/sbin/couriertcpd").exists():
+            raise Missing(f"its packages cannot be had: {done.stderr[-200:]}")
+        folder = site.folder / "courier"
+        etc = folder / "etc/courier"
+        etc.mkdir(parents=True, exist_ok=True)
+        self.port, self.tls_port = free_ports(2)
+        (etc / "authdaemonrc").write_text("""authmodulelist="authuserdb"
+authmodulelistorig="authuserdb"
+daemons=5
+authdaemonvar=/run/courier/authdaemon
+DEBUG_LOGIN=0
+DEFAULTOPTIONS=""
+LOGGEROPTS=""
+""")
+        secret = base64.b64encode(hashlib.sha256(PASSWORD.encode()).digest()).decode()
+        userdb = etc / "userdb"
+        userdb.write_text("".join(
+            f"user{n:05}\tuid={MAIL_ID}|gid={MAIL_ID}|home={folder}|mail={site.mail_of(self)}/user{n:05}"
+            f"|pop3pw={{SHA256}}{secret}\n" for n in site.users()))
+        userdb.chmod(0o600)
+        pem = etc / "pop3d.pem"
+        pem.write_bytes(site.key.read_bytes() + site.cert.read_bytes())
+        shutil.chown(pem, "nobody")
+        pem.chmod(0o600)
+        script = folder / "start"
+        script.write_text(self.script(folder))
+        self.spawn(["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", script], folder / "log")
+        self.wait_ready()
+
+    def stop(self):
+        if self.child:
+            self.child.kill()  # the namespace ends with its first process
+        super().stop()
+
+    def script(self, folder):
+        login = "/usr/lib/courier/courier/courierpop3login /usr/lib/courier/courier/courierpop3d Maildir"
+        tcpd = "/usr/sbin/couriertcpd -address=127.0.0.1 -maxprocs=12000 -maxperip=12000 -nodnslookup -noidentlookup"
+        return f"""set -e
+mount -t overlay overlay -o lowerdir={self.peers.resolve()}/root/usr:/usr /usr
+mount -t overlay overlay -o lowerdir={folder}/etc:/etc /etc
+mount --bind {folder}/etc/courier /etc/courier
+mount -t tmpfs tmpfs /run
+mkdir -p /run/courier/authdaemon
+export LD_LIBRARY_PATH=/usr/lib:/usr/lib/courier-authlib
+export POP3AUTH= POP3AUTH_TLS= POP3_PROXY=0 MAILDIRPATH=Maildir TLS_CERTFILE=/etc/courier/pop3d.pem TLS_VERIFYPEER=NONE
+perl /usr/sbin/makeuserdb
+/usr/lib/courier/courier-authlib/authdaemond &
+{tcpd} {self.port} {login} &
+POP3_TLS=1 {tcpd} {self.tls_port} /usr/bin/couriertls -server -tcpd -user=nobody {login} &
+set +e
+wait
+"""
+
+    def version(self):
+        return "Courier, Debian's packages unpacked"
