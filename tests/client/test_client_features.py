@@ -1,0 +1,98 @@
+"""What the client does for people beyond fetching: prompts, names to log in with, servers that move, names of hosts.
+
+Does not know: how messages are stored.
+"""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import signal
+import termios
+import time
+
+import pytest
+from lab import Client, mails
+
+MESSAGES = mails(3)
+
+# --- the password prompt ---------------------------------------------------------------------------
+
+
+class Terminal:
+    """The client on a terminal of its own, which outlives it."""
+
+    def __init__(self, client, *words, ignored=()):
+        self.main, self.other = pty.openpty()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(self.main)
+            os.login_tty(self.other)
+            for number in ignored:
+                signal.signal(number, signal.SIG_IGN)
+            os.execve(client.program, [str(client.program), *words],
+                      {"HOME": str(client.root), "PATH": os.environ["PATH"], "TERM": "dumb",
+                       "ASAN_OPTIONS": "exitcode=99"})
+        self.seen = b""
+
+    def wait_for(self, text: bytes, seconds=20):
+        deadline = time.monotonic() + seconds
+        while text not in self.seen and time.monotonic() < deadline:
+            if select.select([self.main], [], [], 0.1)[0]:
+                self.seen += os.read(self.main, 4096)
+        assert text in self.seen, self.seen
+
+    def modes(self):
+        return termios.tcgetattr(self.other)[3] & (termios.ECHO | termios.ICANON | termios.ISIG)
+
+    def end(self):
+        """-> exit code, or minus the signal that ended it"""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                return os.waitstatus_to_exitcode(status)
+            time.sleep(0.02)
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        raise AssertionError(f"it goes on: {self.seen!r}")
+
+    def close(self):
+        os.close(self.other)
+        os.close(self.main)
+
+
+def prompting(root, **how):
+    client = Client(root)
+    conf = client.config(1, "all", f"maildir:{client.maildir}", client.state, {"password": '""'})
+    terminal = Terminal(client, "-c", str(conf), "fetch", **how)
+    before = terminal.modes()
+    terminal.wait_for(b"Password of u")
+    deadline = time.monotonic() + 20
+    while terminal.modes() == before and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert before & termios.ECHO and not terminal.modes() & termios.ECHO
+    return terminal, before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT],
+                         ids=lambda n: n.name)
+def test_signal_at_the_prompt(tmp_path, number):
+    """It dies by the signal, as its parent expects, and the terminal echoes again."""
+    terminal, before = prompting(tmp_path)
+    os.kill(terminal.pid, number)
+    assert terminal.end() == -number
+    assert terminal.modes() == before
+    terminal.close()
+
+
+def test_ignored_signal_at_the_prompt(tmp_path):
+    """nohup's promise holds: the prompt stays."""
+    terminal, before = prompting(tmp_path, ignored=[signal.SIGHUP])
+    os.kill(terminal.pid, signal.SIGHUP)
+    os.write(terminal.main, b"p\n")
+    terminal.wait_for(b"failed")    # nobody listens at that port
+    assert terminal.end() == 69
+    assert terminal.modes() == before
+    terminal.close()
