@@ -1,5 +1,6 @@
 /* job.h - what the fetcher is told about one session: a flat list of "name=value" lines, one row per field.
  *
+ * Its first line is the version of the program, which is to be that of the fetcher too: both are parts of one client.
  * Made from an account by the writer; secrets and files travel apart (LINK_SECRET, LINK_FILE).
  * Does not know: configuration files, what happens to messages.
  */

@@ -114,7 +114,7 @@ static bool again(struct session *s, uint64_t *pause_ms)
         return false;
     if (s->attempts >= s->account->retries || s->failure == FAILURE_AUTH || s->failure == FAILURE_NO_AUTH ||
         s->failure == FAILURE_SERVER_AUTH || s->failure == FAILURE_TLS_POLICY || s->failure == FAILURE_SYS_PERM ||
-        s->failure == FAILURE_PROTOCOL)
+        s->failure == FAILURE_PROTOCOL || s->failure == FAILURE_CLIENT)
         return false;
     *pause_ms = PAUSE_MS << (s->attempts < 7 ? s->attempts : 6);
     if (s->failure == FAILURE_IN_USE && *pause_ms < IN_USE_PAUSE_MS)
@@ -136,6 +136,7 @@ static int code_of(const struct session *s)
     case FAILURE_PROTOCOL:
         return 76;
     case FAILURE_SYS_PERM:
+    case FAILURE_CLIENT:
         return 70;
     case FAILURE_REFUSED:
         return 69;

@@ -194,27 +194,33 @@ static void refused(struct session *s, const struct link_msg *m)
         s->retry_now = true;
 }
 
+static void why_of(struct session *s, const struct link_msg *m)
+{
+    const char *name = m->failure == FAILURE_CLIENT ? "" : dialog_failure_name((enum dialog_failure)m->failure);
+    struct buf clean = BUF(sizeof s->why - 40);
+    struct span text;
+
+    if (m->failure == FAILURE_NONE || s->why[0])
+        return;
+    text_put_clean(&clean, m->text, 220);
+    text = buf_span(&clean);
+    snprintf(s->why, sizeof s->why, "%s%s%.*s", name, *name && text.n ? ": " : "", (int)text.n,
+             text.n ? (const char *)text.p : "");
+    buf_free(&clean);
+}
+
 static void ended(struct session *s, const struct link_msg *m)
 {
-    char text[200];
-    struct buf clean = BUF(160);
-
     s->quit_ok = m->flags & LINKF_OK;
     s->failure = m->failure;
     s->code = m->code;
-    text_put_clean(&clean, m->text, 120);
-    if (m->failure != FAILURE_NONE && !s->why[0]) {
-        snprintf(text, sizeof text, "%.*s", (int)clean.n, clean.n ? (const char *)clean.p : "");
-        snprintf(s->why, sizeof s->why, "%s%s%s", dialog_failure_name((enum dialog_failure)m->failure),
-                 *text ? ": " : "", text);
-    }
+    why_of(s, m);
     if (m->flags & LINKF_TOKEN_REJECTED && !s->fresh_token && s->account->token_command && *s->account->token_command) {
         s->fresh_token = true;
         s->retry_now = true;
     }
     if (m->failure == FAILURE_CLOSED && (m->flags & LINKF_AT_CAPA) && !s->without_capa && s->account->capa == CHOICE_AUTO)
         s->without_capa = s->retry_now = true; /* it hung up at CAPA: once more without */
-    buf_free(&clean);
     session_close_peer(s);
 }
 

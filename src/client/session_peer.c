@@ -89,7 +89,7 @@ static bool send_file(struct session *s, enum link_file which, const char *path,
     m.fd = sys_open(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
     if (m.fd < 0)
         return err_errno(e, "opening", path);
-    ok = session_tell(s, &m) || err_set(e, FAULT_TEMP, "the fetcher does not answer");
+    ok = session_tell(s, &m);
     sys_close(&m.fd);
     return ok;
 }
@@ -215,7 +215,9 @@ static bool brief_child(struct session *s, int sock, struct err *e)
     free(job.pins);
     explicit_bzero(proxy, sizeof proxy);
     buf_wipe(&text);
-    return ok || (e->text[0] ? false : err_set(e, FAULT_TEMP, "the fetcher does not start"));
+    if (!ok && !e->text[0] && s->pending_code)
+        return err_set(e, FAULT_TEMP, "%s", s->why);
+    return !e->text[0]; /* when it is gone, what it said and its end are still to be read */
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)

@@ -453,6 +453,7 @@ const char *dialog_failure_name(enum dialog_failure failure)
         [FAILURE_LOGIN_DELAY] = "login too soon",
         [FAILURE_SYS_TEMP] = "temporary trouble of the server",
         [FAILURE_SYS_PERM] = "lasting trouble of the server",
+        [FAILURE_CLIENT] = "the client itself",
     };
 
     return (size_t)failure < sizeof names / sizeof *names ? names[failure] : "unknown";

@@ -112,7 +112,8 @@ enum dialog_failure {
     FAILURE_NO_AUTH,    /* no permitted way to log in */
     FAILURE_AUTH,       /* credentials rejected */
     FAILURE_SERVER_AUTH,/* the server did not prove itself (SCRAM) */
-    FAILURE_IN_USE, FAILURE_LOGIN_DELAY, FAILURE_SYS_TEMP, FAILURE_SYS_PERM
+    FAILURE_IN_USE, FAILURE_LOGIN_DELAY, FAILURE_SYS_TEMP, FAILURE_SYS_PERM,
+    FAILURE_CLIENT      /* never of the dialog: who embeds it cannot go on */
 };
 
 /* Response code of an answer, any case, unknown sub-levels folded into the known level (R2449-RC-02). */

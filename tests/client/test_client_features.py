@@ -9,11 +9,13 @@ import os
 import pty
 import select
 import signal
+import subprocess
 import termios
 import time
 
 import pytest
 from lab import Client, mails
+from popfault import PopFault
 
 MESSAGES = mails(3)
 
@@ -96,3 +98,24 @@ def test_ignored_signal_at_the_prompt(tmp_path):
     assert terminal.end() == 69
     assert terminal.modes() == before
     terminal.close()
+
+
+# --- two programs of one build ---------------------------------------------------------------------
+
+
+def test_programs_of_two_versions(tmp_path):
+    """Said plainly, before anything is said to the server."""
+    client = Client(tmp_path)
+    mine = subprocess.run([client.program, "--version"], capture_output=True, check=True).stdout.split()[-1]
+    other = b"9" * (len(mine) - 2) + b".9"
+    env = {"RESTANTE_LIBEXEC": str(client.program.parent)}
+    data = client.program.read_bytes()
+    assert mine + b"\n" in data
+    client.program = tmp_path / "restante"
+    client.program.write_bytes(data.replace(mine + b"\n", other + b"\n"))
+    client.program.chmod(0o755)
+    with PopFault(MESSAGES) as server:
+        code, out = client.run(server.port, "none", env=env, retries=3)
+        assert code == 70 and server.log == [], out
+        assert b"restante-fetch is version " + mine in out and b"restante is version " + other in out, out
+        assert b"install both from one build" in out and b"protocol" not in out and out.count(b"restante-fetch is") == 1
