@@ -158,11 +158,12 @@ static void check_tls(const struct check *c)
         warning(c, "tls", "without TLS everybody on the way can read and change mail%s",
                 a->plaintext_auth ? ", and read the password" : "");
     else if (a->verify == TLS_VERIFY_OFF)
-        warning(c, "verify",
-                "with \"off\" anybody can pose as the server and read password and mail; \"pin\" is safe");
+        warning(c, "verify", "with \"off\" anybody can pose as the server and read %s; \"pin\" is safe",
+                a->plaintext_auth ? "password and mail"
+                                  : "mail, so the password is not sent in clear text (plaintext-auth = yes would)");
     if (a->verify == TLS_VERIFY_PIN && a->npins == 0)
         fault(c, "verify", "\"pin\" needs pin = {\"sha256//...\"}; \"restante probe\" shows it");
-    if (a->plaintext_auth && a->tls != TLS_MODE_NONE)
+    if (a->plaintext_auth && a->tls != TLS_MODE_NONE && a->verify != TLS_VERIFY_OFF)
         warning(c, "plaintext-auth", "permits the password without TLS; this account uses TLS: remove it");
     if (is_set(a->certificate) != is_set(a->key))
         fault(c, is_set(a->key) ? "key" : "certificate", "certificate and key belong together; set both");

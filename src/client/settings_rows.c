@@ -75,7 +75,8 @@ const struct setting_row setting_account_rows[] = {
     CHOICE("tls-min", tls_min, "1.2", tls_min_words,
          "oldest TLS version that is spoken"),
     WORD("verify", verify, "full", verify_words,
-         "what makes a server trustworthy: its certificate and name (full), a pin alone (pin), nothing (off)"),
+         "what makes a server trustworthy: its certificate and name (full), a pin alone (pin), nothing (off); off "
+         "sends no token, and a password in clear text with plaintext-auth alone"),
     { "pin", "pins", "", "SHA-256 of the server's public key, \"sha256//...\" as probe shows it; one of them must match",
       NULL, A(pins), 0, 0, SETTING_PINS, false },
     PATH("ca-file", ca_file, "",
@@ -89,7 +90,8 @@ const struct setting_row setting_account_rows[] = {
     TEXT("auth", auth, "auto",
          "auto, user (USER and PASS), apop, or the name of one SASL mechanism; apop is never chosen by itself"),
     FLAG("plaintext-auth", plaintext_auth, "no",
-         "send the password even without TLS, for everybody on the way to read"),
+         "send the password even without TLS, for everybody on the way to read, or with verify = off, to whoever poses "
+         "as the server"),
     SECRET("proxy", proxy, "",
          "socks5://[user:password@]host[:port]"),
     WORD("family", family, "any", family_words,

@@ -2,8 +2,8 @@
  *
  * A mechanism that the server refuses before it has seen anything made of the password gives way to the next one;
  * a password that was rejected is not tried again in any way (R1939-USER-11). Without TLS, or with TLS towards
- * nobody knows whom, nothing goes out from which the password can be read, unless the account permits it. MECH_BIT(MECH_N) in conf->mechs stands for
- * CRAM-MD5, which has no row in the table of mechanisms.
+ * nobody knows whom, nothing goes out from which the password can be read, unless the account permits it.
+ * MECH_BIT(MECH_N) in conf->mechs stands for CRAM-MD5, which has no row in the table of mechanisms.
  * Does not know: the exchange of a mechanism (dialog_sasl.c).
  */
 #include "pop3/dialog_impl.h"
@@ -65,16 +65,23 @@ static bool may_send(struct dialog *d, struct span secret)
     return !fault;
 }
 
-static const char *readable(const struct dialog *d)
+/* Why a secret does not go out, and what the account can say about it; a token goes to nobody in clear text. */
+static const char *readable(const struct dialog *d, bool token)
 {
-    return d->conf->unverified ? "anybody could read the secret: the server's certificate is not verified"
-                               : "the secret would be readable without TLS";
+    if (d->conf->unverified && token)
+        return "the server's certificate is not verified (verify = off), and a token is only sent to who is known: set "
+               "verify = full, or verify = pin with its pin";
+    if (d->conf->unverified)
+        return "the server's certificate is not verified (verify = off), so anybody could read the password: set verify = "
+               "full, or verify = pin with its pin; plaintext-auth = yes sends it all the same";
+    return token ? "a token is only sent inside of TLS: set tls = auto"
+                 : "without TLS anybody could read the password: set tls = auto; plaintext-auth = yes sends it all the same";
 }
 
 static void user_begin(struct dialog *d)
 {
     if (!dialog_secure(d) && !d->conf->plaintext_auth)
-        dialog_fail(d, FAILURE_NO_AUTH, readable(d));
+        dialog_fail(d, FAILURE_NO_AUTH, readable(d, false));
     else if (may_send(d, d->conf->password))
         dialog_command(d, ANSWER_USER, span_str("USER"), span_str(d->conf->user));
 }
@@ -157,7 +164,7 @@ static void sasl_only(struct dialog *d)
                     (c->oauthbearer && span_iis(name, "OAUTHBEARER")));
 
     if (!dialog_secure(d) && (token || (plain && !d->conf->plaintext_auth)))
-        dialog_fail(d, FAILURE_NO_AUTH, readable(d));
+        dialog_fail(d, FAILURE_NO_AUTH, readable(d, token));
     else if (!name.n || (!sasl_try(d, d->conf->sasl_name, offered) && d->step != STEP_END))
         dialog_fail(d, FAILURE_NO_AUTH, "");
 }

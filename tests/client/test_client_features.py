@@ -15,7 +15,7 @@ import time
 
 import pytest
 from lab import Client, mails
-from popfault import PopFault
+from popfault import Door, PopFault
 
 MESSAGES = mails(3)
 
@@ -119,3 +119,21 @@ def test_programs_of_two_versions(tmp_path):
         assert code == 70 and server.log == [], out
         assert b"restante-fetch is version " + mine in out and b"restante is version " + other in out, out
         assert b"install both from one build" in out and b"protocol" not in out and out.count(b"restante-fetch is") == 1
+
+
+# --- secrets that somebody could read --------------------------------------------------------------
+
+
+@pytest.mark.proves("R8314-C-04")
+@pytest.mark.parametrize("auth,remedy", [("user", b"plaintext-auth = yes"), ("XOAUTH2", b"verify = pin")])
+def test_refusal_says_what_to_set(tmp_path, pki, auth, remedy):
+    with PopFault(MESSAGES, door=Door(tls="implicit", certificate=pki.server)) as server:
+        code, out = Client(tmp_path).run(server.port, "none", server=f'"pops://localhost:{server.port}"', family='"4"',
+                                         tls="implicit", verify="off", plaintext_auth="no", retries=0, auth=f'"{auth}"',
+                                         token_command='"echo t"')
+        said = out[out.index(b"no way to log in"):]
+        assert code == 77 and b"verify = off" in said and b"verify = pin" in said and remedy in said, out
+        assert (b"plaintext-auth" in said) == (auth == "user")
+    with PopFault(MESSAGES) as server:
+        code, out = Client(tmp_path / "b").run(server.port, "none", plaintext_auth="no", auth='"auto"', retries=0)
+        assert code == 77 and b"plaintext-auth = yes" in out[out.index(b"no way to log in"):], out

@@ -186,8 +186,14 @@ static void clear_text(void **state)
     try_end(&t);
     assert_true(try_text(&t, *state, ACCOUNT("a", "verify = off")));
     must_say(&t,
+             "1: warning: account \"a\".verify: with \"off\" anybody can pose as the server and read mail, so the "
+             "password is not sent in clear text (plaintext-auth = yes would); \"pin\" is safe");
+    try_end(&t);
+    assert_true(try_text(&t, *state, ACCOUNT("a", "verify = off plaintext-auth = yes")));
+    must_say(&t,
              "1: warning: account \"a\".verify: with \"off\" anybody can pose as the server and read password and "
              "mail; \"pin\" is safe");
+    assert_null(strstr(t.report, "remove it"));
     try_end(&t);
     assert_false(try_text(&t, *state, ACCOUNT("a", "verify = pin")));
     try_end(&t);
