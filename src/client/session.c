@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "base/secret.h"
+#include "net/idn.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -235,6 +236,7 @@ static void on_dialled(void *ctx, int fd, const struct net_addr *peer, const str
 static void dial_target(struct session *s, char host[256], uint16_t *port)
 {
     const char *proxy = s->account->proxy, *from;
+    char named[256];
     uint64_t number;
     char *colon;
 
@@ -254,6 +256,9 @@ static void dial_target(struct session *s, char host[256], uint16_t *port)
     }
     if (strchr(host, ']'))
         *strchr(host, ']') = '\0';
+    snprintf(named, sizeof named, "%s", host);
+    if (!idn_host(named, host, NULL)) /* which "config check" would have said */
+        snprintf(host, 256, "%s", named);
 }
 
 static void target_of_account(struct session *s)

@@ -6,6 +6,7 @@
 #include "client/settings_rows.h"
 
 #include "base/num.h"
+#include "net/idn.h"
 #include "net/tls_client.h"
 #include "pop3/mech.h"
 
@@ -100,10 +101,26 @@ static bool parse_plain(const char *text, struct pop_url *url, struct err *e)
     return ok;
 }
 
+/* A mail address or a domain for discovery. */
+static void check_discover(const struct check *c)
+{
+    const char *sign = strrchr(c->a->discover, '@');
+    char domain[IDN_HOST];
+    struct err e;
+
+    if (is_set(c->a->server))
+        fault(c, "discover", "there is a server already; remove one of the two");
+    if (sign == c->a->discover)
+        fault(c, "discover", "nothing stands before \"@\"");
+    else if (!idn_host(sign ? sign + 1 : c->a->discover, domain, &e))
+        fault(c, "discover", "%s", e.text);
+}
+
 static void check_server(const struct check *c)
 {
     struct account *a = c->a;
     struct pop_url url;
+    char host[IDN_HOST];
     struct err e;
     bool is_url = is_set(a->server) && strstr(a->server, "://");
 
@@ -112,16 +129,17 @@ static void check_server(const struct check *c)
         fault(c, "server", "missing; write server = \"pop.example.org\"");
         return;
     }
-    if (is_set(a->server) && is_set(a->discover))
-        fault(c, "discover", "there is a server already; remove one of the two");
-    if (is_set(a->server) && !(is_url ? pop_url_parse(a->server, &url, &e) : parse_plain(a->server, &url, &e))) {
+    if (is_set(a->discover))
+        check_discover(c);
+    if (is_set(a->server) && !((is_url ? pop_url_parse(a->server, &url, &e) : parse_plain(a->server, &url, &e)) &&
+                               idn_host(url.host, host, &e))) {
         fault(c, "server", "%s", e.text);
         return;
     }
     if (is_set(a->server)) {
         if (is_url)
             take_url(c, &url);
-        set_string(&a->host, url.host);
+        set_string(&a->host, host);
         a->port = url.has_port ? url.port : 0;
     }
     if (!a->port)
@@ -175,13 +193,14 @@ static void check_proxy(const struct check *c)
     static const char scheme[] = "socks5://";
     const char *text = c->a->proxy, *host = is_set(text) ? strrchr(text, '@') : NULL;
     struct pop_url url;
+    char ascii[IDN_HOST];
     struct err e;
 
     if (!is_set(text))
         return;
     if (strncmp(text, scheme, sizeof scheme - 1) != 0)
         fault(c, "proxy", "write socks5://HOST:PORT; other proxies are not known");
-    else if (!parse_plain(host ? host + 1 : text + sizeof scheme - 1, &url, &e))
+    else if (!parse_plain(host ? host + 1 : text + sizeof scheme - 1, &url, &e) || !idn_host(url.host, ascii, &e))
         fault(c, "proxy", "%s", e.text);
 }
 

@@ -14,8 +14,10 @@ import termios
 import time
 
 import pytest
-from lab import Client, mails
+from lab import Client, ledger, mails
 from popfault import Door, PopFault
+from test_client_hands import command
+from test_client_review import Proxy
 
 MESSAGES = mails(3)
 
@@ -137,3 +139,37 @@ def test_refusal_says_what_to_set(tmp_path, pki, auth, remedy):
     with PopFault(MESSAGES) as server:
         code, out = Client(tmp_path / "b").run(server.port, "none", plaintext_auth="no", auth='"auto"', retries=0)
         assert code == 77 and b"plaintext-auth = yes" in out[out.index(b"no way to log in"):], out
+
+
+# --- names of hosts --------------------------------------------------------------------------------
+
+
+@pytest.mark.proves("R9525-02")
+@pytest.mark.parametrize("written", ["b\u00fccher.example", "BU\u0308CHER.example.", "xn--bcher-kva.example"])
+@pytest.mark.parametrize("name,code", [("xn--bcher-kva.example", 0), ("bcher.example", 77)])
+def test_host_beyond_ascii(tmp_path, pki, written, name, code):
+    """Dialled and compared as A-labels, whatever way it was written."""
+    certificate = pki.ca.issue("idn-" + name, "x", dns=[name])
+    with PopFault(MESSAGES, door=Door(tls="implicit", certificate=certificate)) as server, Proxy() as proxy:
+        client = Client(tmp_path)
+        got, out = client.run(server.port, "none", server=f'"pops://{written}:{server.port}"', tls="implicit", retries=0,
+                              ca_file=f'"{pki.ca.pem}"', plaintext_auth="no", proxy=f'"socks5://127.0.0.1:{proxy.port}"')
+        assert got == code, out
+        assert proxy.asked == [(b"xn--bcher-kva.example", server.port)]
+        if code == 0:
+            ledger(client, server, MESSAGES, "none")
+        else:
+            assert server.log == [] and b"bcher.example, not for xn--bcher-kva.example" in out, out
+
+
+@pytest.mark.parametrize("field,value,why", [
+    ("server", "pops://a..b.example", b"empty"), ("server", "x" * 64 + ".example", b"longer than 63"),
+    ("server", "-pop.example", b"begins with"), ("server", "\u2100.example", b"no host name"),
+    ("server", "pop://\u00fc\u0020.example", b"is too much"), ("discover", "me@a..example", b"empty"),
+    ("proxy", "socks5://\u2100.example", b"no host name")])
+def test_names_that_are_none(tmp_path, field, value, why):
+    """Told by "config check", with the reason."""
+    client = Client(tmp_path)
+    rows = {"server": '""'} if field == "discover" else {}
+    code, out = command(client, 1, "all", "config", "check", tls="auto", plaintext_auth="no", **{**rows, field: f'"{value}"'})
+    assert code == 78 and f'"a".{field}: '.encode() in out and why in out, out
