@@ -22,7 +22,7 @@ static const struct field fields[] = {
     F(FLAG, use_proxy), F(FLAG, srv_implicit), F(FLAG, tls13_only), F(FLAG, plaintext_auth), F(FLAG, one_line_auth),
     F(FLAG, use_capa), F(FLAG, use_pipelining), F(FLAG, force_pipelining), F(FLAG, lf_dot_ends),
     F(FLAG, apop_after_stls), F(FLAG, login_only), F(FLAG, no_login), F(FLAG, want_uidl), F(FLAG, trace),
-    F(FLAG, has_certificate),
+    F(FLAG, has_certificate), F(FLAG, force_utf8),
 };
 enum { FIELDS = sizeof fields / sizeof *fields };
 

@@ -22,7 +22,7 @@ struct job {
     uint32_t connect_s, reply_s, read_s; /* deadlines: handshake; one answer; silence within an answer */
     uint64_t window, max_octets;
     bool use_proxy, srv_implicit, tls13_only, plaintext_auth, one_line_auth, use_capa, use_pipelining, force_pipelining;
-    bool lf_dot_ends, apop_after_stls, login_only, no_login, want_uidl, trace, has_certificate;
+    bool lf_dot_ends, apop_after_stls, login_only, no_login, want_uidl, trace, has_certificate, force_utf8;
 };
 
 bool job_put(const struct job *job, struct buf *out);

@@ -81,6 +81,7 @@ static void finish(struct session *s)
         s->why[0] = '\0';
     ui_done(s->ui, s->index, &s->totals, s->exit_code, s->why, dry);
     free_listing(s);
+    free(s->targets);
     free(s->failed_ids.v);
     free(s->failed_numbers.v);
     buf_wipe(&s->password);
@@ -201,7 +202,9 @@ void session_hang_up(struct session *s)
 
 static void unreachable(struct session *s, const struct err *why)
 {
-    if (s->account->tls == TLS_MODE_AUTO && !s->fell_back && s->tls == DIALOG_TLS_UP) {
+    if (session_is_discovered(s)) {
+        s->retry_now = session_other_server(s);
+    } else if (s->account->tls == TLS_MODE_AUTO && !s->fell_back && s->tls == DIALOG_TLS_UP) {
         s->fell_back = true; /* the other door, as safe as the first (R8314-C-07) */
         s->retry_now = true;
     }
@@ -265,7 +268,7 @@ static void target_of_account(struct session *s)
 {
     const struct account *a = s->account;
 
-    if (s->discovered)
+    if (session_is_discovered(s))
         return;
     snprintf(s->host, sizeof s->host, "%s", a->host);
     s->port = a->port;
@@ -290,6 +293,9 @@ static void after_prepare(struct session *s)
         session_pump(s);
         return;
     }
+    if (s->plan_note[0])
+        session_note(s, false, s->plan_note);
+    s->plan_note[0] = '\0';
     dial_target(s, host, &port);
     ui_stage(s->ui, s->index, "connecting");
     s->phase = SESSION_DIALLING;
@@ -305,6 +311,8 @@ static void session_attempt(struct session *s)
     s->filter_due = false;
     s->deleted_here = s->fetched_here = 0;
     s->ready = s->listed = s->quitting = s->tainted = s->quit_ok = s->retry_now = false;
+    s->greeted = false;
+    s->asks_utf8 = s->needs_utf8;
     s->failure = s->code = 0;
     s->pending_code = 0;
     if (s->exit_code == 0)

@@ -173,7 +173,7 @@ static void job_of(struct session *s, struct job *job)
     bool probe = s->options->mode == RUN_PROBE;
 
     *job = (struct job){
-        .host = s->host, .user = a->user, .authzid = a->authzid, .port = s->port, .tls = s->tls,
+        .host = s->host, .authzid = a->authzid, .port = s->port, .tls = s->tls,
         .verify = a->verify, .connect_s = a->connect_s, .reply_s = a->reply_s, .read_s = a->read_s,
         .top_lines = a->filter_lines, .window = a->window, .max_octets = a->max_message, .plaintext_auth = a->plaintext_auth,
         .one_line_auth = a->one_line_auth, .use_capa = a->capa != CHOICE_NO && !s->without_capa,
@@ -182,8 +182,8 @@ static void job_of(struct session *s, struct job *job)
         .login_only = probe && s->options->login, .no_login = probe && !s->options->login,
         .want_uidl = a->uidl != CHOICE_NO, .trace = s->options->trace,
         .has_certificate = a->certificate && *a->certificate,
-        .tls13_only = a->tls_min && strcmp(a->tls_min, "1.3") == 0,
-        .srv_domain = s->discovered ? strrchr(a->discover, '@') ? strrchr(a->discover, '@') + 1 : a->discover : NULL,
+        .force_utf8 = s->asks_utf8, .tls13_only = a->tls_min && strcmp(a->tls_min, "1.3") == 0,
+        .srv_domain = session_is_discovered(s) ? strrchr(a->discover, '@') ? strrchr(a->discover, '@') + 1 : a->discover : NULL,
         .srv_implicit = s->tls == DIALOG_TLS_UP,
     };
     auth_of(a, job);
@@ -198,6 +198,7 @@ static bool brief_child(struct session *s, int sock, struct err *e)
     bool ok;
 
     job_of(s, &job);
+    job.user = mem_strn(session_user(s));
     if (!s->account->proxy || strlen(s->account->proxy) < PROXY_MAX)
         proxy_login(s->account, &job, proxy);
     job.pins = pins_text(s->account);
@@ -213,6 +214,7 @@ static bool brief_child(struct session *s, int sock, struct err *e)
     link_init(&m, LINK_GO);
     ok = ok && session_tell(s, &m);
     free(job.pins);
+    free(job.user);
     explicit_bzero(proxy, sizeof proxy);
     buf_wipe(&text);
     if (!ok && !e->text[0] && s->pending_code)

@@ -148,11 +148,15 @@ static void check_server(const struct check *c)
 
 static void check_user(const struct check *c)
 {
-    const struct account *a = c->a;
+    struct account *a = c->a;
     enum mech_id mech = mech_find(span_str(a->auth));
     bool bearer = span_iis(span_str(a->auth), "XOAUTH2") || span_iis(span_str(a->auth), "OAUTHBEARER");
     bool plain = span_iis(span_str(a->auth), "user") || bearer || (mech < MECH_N && mechs[mech].plaintext);
 
+    if (!is_set(a->user) && strchr(a->discover, '@')) { /* R6186-07 */
+        set_string(&a->user, a->discover);
+        a->user_guessed = true;
+    }
     if (!is_set(a->user) && mech != MECH_EXTERNAL)
         fault(c, "user", "missing; write user = \"name\"");
     if (bearer && !is_set(a->token_command))

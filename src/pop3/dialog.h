@@ -74,6 +74,7 @@ struct dialog_conf {
     bool force_pipelining;       /* quirk: true = pipeline although CAPA does not say so */
     bool lf_dot_ends;            /* quirk: a lone "." between bare LFs ends a message too */
     bool apop_after_stls;        /* use APOP with a timestamp that came before STLS (R1939-APOP-09) */
+    bool force_utf8;             /* say UTF8 before the login whether CAPA lists it or not (R6856-07) */
     bool login_only;             /* no listing: DIALOG_LOGGED_IN, CAPA, DIALOG_READY (probe) */
     bool no_login;               /* stop before login with DIALOG_READY: probe without credentials */
     bool want_uidl;              /* ask for UIDL (false: identity is by content) */
@@ -137,7 +138,7 @@ struct dialog_event {
     enum dialog_code code;
     uint32_t number;
     uint64_t octets;
-    bool has_octets, ok;
+    bool has_octets, ok, is_reply;    /* is_reply: of DIALOG_FAILED, the server refused something, text is its own */
     struct span text, uid, data;      /* text: without "+OK"/"-ERR" and without the response code (R2449-RC-04) */
     const struct dialog_capa *capa;
 };

@@ -14,9 +14,10 @@ import termios
 import time
 
 import pytest
+from evil import Fault
 from lab import Client, ledger, mails
 from popfault import Door, PopFault
-from test_client_hands import command
+from test_client_hands import NameServer, command
 from test_client_review import Proxy
 
 MESSAGES = mails(3)
@@ -173,3 +174,211 @@ def test_names_that_are_none(tmp_path, field, value, why):
     rows = {"server": '""'} if field == "discover" else {}
     code, out = command(client, 1, "all", "config", "check", tls="auto", plaintext_auth="no", **{**rows, field: f'"{value}"'})
     assert code == 78 and f'"a".{field}: '.encode() in out and why in out, out
+
+
+# --- servers that a domain names -------------------------------------------------------------------
+
+
+def discovering(client, names, pki, keep="all", proxy=None, **more):
+    """-> exit code, output of a run of an account that is given by a mail address"""
+    rows = {"server": '""', "discover": '"me@localhost"', "user": '""', "tls": "auto", "family": '"4"', "retries": 0,
+            "ca_file": f'"{pki.ca.pem}"', "plaintext_auth": "no"}
+    if proxy:
+        rows["proxy"] = f'"socks5://127.0.0.1:{proxy.port}"'
+    rows.update(more)
+    return client.run(1, keep, env={"RESTANTE_NAMESERVER": f"127.0.0.1:{names.port}"}, **rows)
+
+
+def implicit(pki, fault=None, certificate=None):
+    return PopFault(MESSAGES, fault, Door(tls="implicit", certificate=certificate or pki.server))
+
+
+@pytest.mark.proves("R6186-09")
+def test_server_that_moved(tmp_path, pki):
+    """What was remembered is dead: the domain is asked once more, for POP3 alone, and the answer remembered."""
+    client = Client(tmp_path)
+    with implicit(pki) as old, NameServer("localhost", old.port) as names:
+        assert discovering(client, names, pki)[0] == 0
+    with implicit(pki) as new, NameServer("localhost", new.port) as names:
+        code, out = discovering(client, names, pki)
+        assert code == 0 and b"names another server" in out, out
+        asked = len(names.asked)
+        assert asked and all(b"_pop3" in name for name in names.asked)
+        code, out = discovering(client, names, pki, keep="none")
+        assert code == 0 and len(names.asked) == asked, out
+        ledger(client, new, MESSAGES, "none")
+        sessions = len(new.sent)
+    with NameServer("localhost", new.port) as names:    # dead, and DNS knows no other
+        code, out = discovering(client, names, pki)
+        assert code == 69 and b"connecting to localhost" in out and len(names.asked) == asked, out
+        assert len(new.sent) == sessions
+
+
+@pytest.mark.proves("R6186-05", "R6186-09")
+def test_server_that_moved_out_of_the_domain(tmp_path, pki):
+    client = Client(tmp_path)
+    with implicit(pki) as old, NameServer("localhost", old.port) as names:
+        assert discovering(client, names, pki)[0] == 0
+    with implicit(pki) as new, NameServer("pop.evil.test", new.port) as names:
+        code, out = discovering(client, names, pki)
+        assert code == 77 and b"pop.evil.test" in out and new.sent == [], out
+
+
+def test_moved_server_with_another_certificate(tmp_path, pki):
+    """The old host is there and is somebody else's now."""
+    client = Client(tmp_path)
+    certificate = pki.ca.issue("moved", "x", dns=["new.example.test"])
+    with implicit(pki, certificate=certificate) as server, Proxy() as proxy, \
+            NameServer("new.example.test", server.port) as names:
+        more = {"discover": '"me@example.test"', "proxy": proxy}
+        names.target = "old.example.test"
+        code, out = discovering(client, names, pki, **more)
+        assert code == 77 and server.log == [], out
+        names.target = "new.example.test"
+        code, out = discovering(client, names, pki, **more)
+        assert code == 0, out
+        ledger(client, server, MESSAGES, "all")
+        assert [host for host, _ in proxy.asked][-2:] == [b"old.example.test", b"new.example.test"]
+
+
+def test_silent_name_server_changes_nothing(tmp_path, pki):
+    client = Client(tmp_path)
+    with implicit(pki) as old, NameServer("localhost", old.port) as names:
+        assert discovering(client, names, pki)[0] == 0
+    code, out = discovering(client, names, pki)    # nobody listens at its port
+    assert code == 69 and b"connecting to localhost" in out, out
+
+
+def test_another_domain_is_asked_for(tmp_path, pki):
+    """What one domain named is not the server of another, whatever the account is called."""
+    client = Client(tmp_path)
+    certificate = pki.ca.issue("two", "x", dns=["pop.one.test", "pop.two.test"])
+    with implicit(pki, certificate=certificate) as server, Proxy() as proxy, \
+            NameServer("pop.one.test", server.port) as names:
+        assert discovering(client, names, pki, proxy=proxy, discover='"me@one.test"')[0] == 0
+        names.target = "pop.two.test"
+        assert discovering(client, names, pki, proxy=proxy, discover='"me@two.test"')[0] == 0
+        assert [host for host, _ in proxy.asked] == [b"pop.one.test", b"pop.two.test"]
+
+
+def test_probe_discovers(tmp_path, pki):
+    with implicit(pki) as server, NameServer("localhost", server.port) as names:
+        code, out = command(Client(tmp_path), 1, "all", "probe", "a", server='""', discover='"me@localhost"', tls="auto",
+                            family='"4"', ca_file=f'"{pki.ca.pem}"', plaintext_auth="no",
+                            env={"RESTANTE_NAMESERVER": f"127.0.0.1:{names.port}"})
+        assert code == 0 and b"+OK" not in out and b"sha256//" in out and server.verbs(), out
+
+
+# --- the name to log in with -----------------------------------------------------------------------
+
+
+class ByName(dict):
+    """What a server says to a verb when the name was another than the right one."""
+
+    def __init__(self, right, refusal=b"-ERR [AUTH] no\r\n", verb="PASS"):
+        super().__init__()
+        self.right, self.refusal, self.verb, self.names = right, refusal, verb, []
+
+    def get(self, verb, default=None):
+        name = self.server.commands()[-1][5:] if verb == "USER" else self.names[-1] if self.names else b""
+        if verb == "USER":
+            self.names.append(name)
+        return self.refusal if verb == self.verb and name != self.right else default
+
+
+def by_name(pki, right, *how):
+    says = ByName(right, *how)
+    says.server = implicit(pki, Fault(says=says))
+    return says
+
+
+@pytest.mark.proves("R6186-07")
+@pytest.mark.parametrize("verb,refusal", [("PASS", b"-ERR [AUTH] no\r\n"), ("PASS", b"-ERR wrong\r\n"),
+                                          ("USER", b"-ERR no such user\r\n")])
+def test_local_part_as_the_name(tmp_path, pki, verb, refusal):
+    """First the whole address, then the local part, and from then on what was right."""
+    client, says = Client(tmp_path), by_name(pki, b"me", refusal, verb)
+    with says.server as server, NameServer("localhost", server.port) as names:
+        code, out = discovering(client, names, pki)
+        assert code == 0 and says.names == [b"me@localhost", b"me"], (out, server.log)
+        ledger(client, server, MESSAGES, "all")
+        assert discovering(client, names, pki)[0] == 0
+        assert says.names[2:] == [b"me"]
+        says.right = b"me@localhost"
+        assert discovering(client, names, pki)[0] == 0
+        assert says.names[3:] == [b"me", b"me@localhost"]
+        assert discovering(client, names, pki, keep="none")[0] == 0
+        assert says.names[5:] == [b"me@localhost"]
+
+
+@pytest.mark.proves("R6186-07")
+@pytest.mark.parametrize("retries", [0, 4])
+def test_neither_name_is_right(tmp_path, pki, retries):
+    """Two attempts, never more, and then the user is told what to set."""
+    client, says = Client(tmp_path), by_name(pki, b"nobody")
+    with says.server as server, NameServer("localhost", server.port) as names:
+        code, out = discovering(client, names, pki, retries=retries)
+        assert code == 77 and says.names == [b"me@localhost", b"me"], out
+        assert b'"me@localhost"' in out and b'"me"' in out and b"set user" in out, out
+
+
+@pytest.mark.parametrize("refusal", [b"[IN-USE]", b"[LOGIN-DELAY]", b"[SYS/TEMP]", b"[SYS/PERM]", b"locked:"])
+def test_trouble_is_not_the_name(tmp_path, pki, refusal):
+    client, says = Client(tmp_path), by_name(pki, b"me", b"-ERR " + refusal + b" no\r\n")
+    with says.server as server, NameServer("localhost", server.port) as names:
+        code, out = discovering(client, names, pki)
+        assert code in (70, 75) and says.names == [b"me@localhost"], out
+
+
+def test_name_that_was_set(tmp_path, pki):
+    client, says = Client(tmp_path), by_name(pki, b"me")
+    with says.server as server, NameServer("localhost", server.port) as names:
+        code, out = discovering(client, names, pki, user='"me@localhost"')
+        assert code == 77 and says.names == [b"me@localhost"] and b"set user" not in out, out
+
+
+# --- mail beyond ASCII -----------------------------------------------------------------------------
+
+
+class WantsUtf8(dict):
+    """Refuses a verb until UTF8 was said in the same session."""
+
+    def __init__(self, verb, word=None):
+        super().__init__()
+        self.verb, self.word = verb, word
+
+    def get(self, verb, default=None):
+        session = len(self.server.sent) - 1
+        if verb == "UTF8":
+            return self.word or b"+OK\r\n"
+        on = b"UTF8" in self.server.commands(session) and not self.word
+        return b"-ERR [UTF8] it needs UTF8\r\n" if verb == self.verb and not on else default
+
+
+@pytest.mark.proves("R6856-07")
+@pytest.mark.parametrize("verb", ["PASS", "STAT", "RETR", "AUTH"])
+def test_reconnects_with_utf8(tmp_path, verb):
+    """CAPA does not list UTF8, and the server asks for it all the same."""
+    says = WantsUtf8(verb)
+    auth = {"PLAIN": [lambda line: says.get("AUTH", b"+OK\r\n")]} if verb == "AUTH" else {}
+    words = (b"UIDL", b"TOP", b"PIPELINING", b"SASL PLAIN" if auth else b"USER")
+    says.server = PopFault(MESSAGES, Fault(says=says), Door(words=words, auth=auth))
+    with says.server as server:
+        client = Client(tmp_path)
+        code, out = client.run(server.port, "none", retries=0)
+        assert code == 0, (out, server.log)
+        ledger(client, server, MESSAGES, "none")
+        assert len(server.sent) == 2 and server.verbs(1).index("UTF8") < server.verbs(1).index("STAT")
+        assert "UTF8" not in server.verbs(0)
+
+
+@pytest.mark.proves("R6856-07")
+@pytest.mark.parametrize("verb,code", [("PASS", 70), ("RETR", 75)])
+def test_utf8_that_cannot_be_had(tmp_path, verb, code):
+    """Once, and then it is reported; the mail stays where it is."""
+    says = WantsUtf8(verb, b"-ERR what\r\n")
+    says.server = PopFault(MESSAGES, Fault(says=says))
+    with says.server as server:
+        got, out = Client(tmp_path).run(server.port, "none", retries=3, args=["-v"])
+        assert got == code and b"it needs UTF8" in out, out
+        assert len(server.sent) == 2 and server.uids() == [uid for uid, _ in MESSAGES]

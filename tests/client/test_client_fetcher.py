@@ -27,7 +27,7 @@ HEAD = struct.Struct("<BBBBB3xIIQII")
 FIELDS = ("host user authzid srv_domain sasl_name pins proxy_user proxy_password port tls auth verify mechs top_lines "
           "connect_s reply_s read_s window max_octets use_proxy srv_implicit tls13_only plaintext_auth one_line_auth "
           "use_capa use_pipelining force_pipelining lf_dot_ends apop_after_stls login_only no_login want_uidl trace "
-          "has_certificate").split()
+          "has_certificate force_utf8").split()
 TLS, NO_TLS, USER, UNVERIFIED = 0, 2, 1, 2
 CHILDREN: list = []
 
