@@ -48,8 +48,11 @@ static bool recall(struct session *s, const char *domain)
 
 static bool set_fact(struct session *s, const char *key, const char *value, struct err *e)
 {
-    return !s->journal || (journal_begin(s->journal, e) && journal_set_fact(s->journal, key, span_str(value), e) &&
-                           journal_commit(s->journal, e));
+    if (!s->journal || (journal_begin(s->journal, e) && journal_set_fact(s->journal, key, span_str(value), e) &&
+                        journal_commit(s->journal, e)))
+        return true;
+    journal_rollback(s->journal);
+    return false;
 }
 
 static bool is_current(const struct session *s, const struct srv_target *t)
@@ -138,7 +141,9 @@ void session_recall_name(struct session *s)
     struct err e;
 
     if (!s->name_recalled && s->account->user_guessed && s->journal)
-        s->local_name = s->local_recalled = journal_fact(s->journal, name_fact, &fact, &e) && span_is(buf_span(&fact), "local");
+        s->local_recalled = journal_fact(s->journal, name_fact, &fact, &e) && span_is(buf_span(&fact), "local");
+    if (!s->name_recalled)
+        s->local_name = s->local_recalled;
     s->name_recalled = true;
     buf_free(&fact);
 }
@@ -147,8 +152,8 @@ void session_remember_name(struct session *s)
 {
     struct err e;
 
-    if (s->name_worked && s->local_worked != s->local_recalled && !set_fact(s, name_fact, s->local_worked ? "local" : "whole", &e))
-        journal_rollback(s->journal); /* then it is found out once more */
+    if (s->name_worked && s->local_worked != s->local_recalled)
+        set_fact(s, name_fact, s->local_worked ? "local" : "whole", &e); /* at worst it is found out once more */
 }
 
 bool session_other_name(struct session *s)

@@ -17,6 +17,7 @@ import pytest
 from evil import Fault
 from lab import Client, ledger, mails
 from popfault import Door, PopFault
+from server import free_ports
 from test_client_hands import NameServer, command
 from test_client_review import Proxy
 
@@ -239,6 +240,21 @@ def test_moved_server_with_another_certificate(tmp_path, pki):
         assert code == 0, out
         ledger(client, server, MESSAGES, "all")
         assert [host for host, _ in proxy.asked][-2:] == [b"old.example.test", b"new.example.test"]
+
+
+@pytest.mark.proves("R6186-02")
+def test_next_server_of_the_domain(tmp_path, pki):
+    """The first one is dead from the beginning: the others have their turn, by rank, and the living one is remembered."""
+    client = Client(tmp_path)
+    dead = free_ports(2)
+    with implicit(pki) as last, NameServer("localhost", *dead, last.port) as names:
+        code, out = discovering(client, names, pki)
+        assert code == 0 and len(names.asked) == 2, (out, names.asked)
+        ledger(client, last, MESSAGES, "all")
+        assert discovering(client, names, pki, keep="none")[0] == 0 and len(names.asked) == 2
+    with NameServer("localhost", *dead) as names:
+        code, out = discovering(client, names, pki, retries=2)
+        assert code == 69 and len(names.asked) == 2, out
 
 
 def test_silent_name_server_changes_nothing(tmp_path, pki):

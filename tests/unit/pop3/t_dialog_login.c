@@ -1,6 +1,6 @@
 /* t_dialog_login.c - the client's ways to log in: which one is chosen, what is sent, how a refusal is read.
  *
- * Proves: R1939-USER-10, R1939-USER-11, R1939-APOP-08, R1939-APOP-09, R2449-LEN-04, R3206-08, R5034-08, R5034-12,
+ * Proves: R6856-07, R6856-10, R1939-USER-10, R1939-USER-11, R1939-APOP-08, R1939-APOP-09, R2449-LEN-04, R3206-08, R5034-08, R5034-12,
  * R5034-14, R5034-27, R5034-LEN, R6856-15, R2595-STLS-15, R2595-STLS-17, XOA2-04, XOA2-05, R5802-13
  */
 #include "scene.h"
@@ -88,6 +88,18 @@ static void test_user_arguments(void **state)
     play(CAPA("", "") "E: FAILED no way to log in\n");
     conf.user = "";
     play(CAPA("", "") "E: FAILED no way to log in\n");
+}
+
+/* R6856-07: a refusal with [UTF8] is not the password's; a session that says UTF8 unasked comes next. */
+static void test_utf8(void **state)
+{
+    (void)state;
+    play(CAPA("", "") "C: USER bob\nS: +OK\nC: PASS secret\nS: -ERR [UTF8] x\nE: FAILED lasting trouble of the server\n");
+    conf.force_utf8 = true;
+    play(CAPA("", "") "C: UTF8\nS: +OK\nC: USER bob\nS: +OK\nC: PASS secret\nS: +OK\n" IN("USER"));
+    play(CAPA("", "") "C: UTF8\nS: -ERR what\nC: USER bob\n");
+    conf.tls = DIALOG_TLS_STLS;
+    play(CAPA("S: STLS\n", " stls") "C: STLS\nS: +OK\nE: NEED_TLS\nT:\nC: CAPA\nS: -ERR\nE: CAPA unknown\nC: UTF8\n");
 }
 
 static void test_clear(void **state)
@@ -341,6 +353,7 @@ int main(void)
         cmocka_unit_test_setup(test_apop_stls, set_up),      cmocka_unit_test_setup(test_auto, set_up),
         cmocka_unit_test_setup(test_lines, set_up),          cmocka_unit_test_setup(test_rounds, set_up),
         cmocka_unit_test_setup(test_initial_length, set_up), cmocka_unit_test_setup(test_unverified, set_up),
+        cmocka_unit_test_setup(test_utf8, set_up),
     };
 
     return cmocka_run_group_tests_name("dialog_login", tests, NULL, NULL);
