@@ -1,4 +1,6 @@
-/* job.c - the lines of a job, by table, behind one that names the version: see job.h. Does not know: what the fields mean. */
+/* job.c - the lines of a job by table, behind one that names the version: see job.h.
+ * Does not know: what the fields mean.
+ */
 #include "client/job.h"
 
 #include "base/num.h"
@@ -99,15 +101,16 @@ bool job_parse(struct span text, struct job *job, struct err *e)
 
     memset(job, 0, sizeof *job);
     if (!span_is(version, RESTANTE_VERSION))
-        return err_set(e, FAULT_BAD, "restante-fetch is version " RESTANTE_VERSION ", restante is version %.*s: install both "
-                       "from one build", (int)(version.n < 40 ? version.n : 40), (const char *)version.p);
+        return err_set(e, FAULT_BAD, "restante-fetch is version " RESTANTE_VERSION ", restante is version %.*s: "
+                       "install both from one build", (int)(version.n < 40 ? version.n : 40), (const char *)version.p);
     for (size_t i = 0; i < FIELDS; i++) {
         struct span line = span_until(&text, '\n');
         struct span name = span_until(&line, '=');
 
         if (!span_is(name, fields[i].name) || !set(&fields[i], job, line)) {
             job_free(job);
-            return err_set(e, FAULT_BAD, "malformed job at %s: restante and restante-fetch are of two builds", fields[i].name);
+            return err_set(e, FAULT_BAD, "malformed job at %s: restante and restante-fetch are of two builds",
+                           fields[i].name);
         }
     }
     return true;

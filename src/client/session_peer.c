@@ -118,7 +118,9 @@ static void auth_of(const struct account *a, struct job *job)
     if (span_iis(span_str(auth), "auto")) {
         job->auth = DIALOG_AUTH_AUTO;
         job->mechs = MECH_BIT(MECH_SCRAM_SHA_256_PLUS) | MECH_BIT(MECH_SCRAM_SHA_256) | MECH_BIT(MECH_SCRAM_SHA_1_PLUS) |
-                     MECH_BIT(MECH_SCRAM_SHA_1) | MECH_BIT(MECH_PLAIN) | MECH_BIT(MECH_LOGIN) | MECH_BIT(MECH_N);
+                     MECH_BIT(MECH_SCRAM_SHA_1) | MECH_BIT(MECH_PLAIN) | MECH_BIT(MECH_LOGIN); /* CRAM-MD5 by name: R2195-03 */
+        if (a->token_command && *a->token_command)
+            job->mechs |= MECH_BIT(DIALOG_OAUTHBEARER) | MECH_BIT(DIALOG_XOAUTH2);
         if (a->certificate && *a->certificate)
             job->mechs |= MECH_BIT(MECH_EXTERNAL);
     } else if (span_iis(span_str(auth), "user")) {

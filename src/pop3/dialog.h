@@ -57,14 +57,17 @@ struct dialog_sasl {
     void *ctx;
 };
 
+/* Bits of dialog_conf.mechs beyond the server's table of mechanisms. */
+enum { DIALOG_CRAM_MD5 = MECH_N, DIALOG_OAUTHBEARER, DIALOG_XOAUTH2 };
+
 struct dialog_conf {
     enum dialog_tls tls;
     enum dialog_auth auth;
     const char *user;            /* prepared name; no CR, LF, NUL */
     struct span password;        /* for USER/PASS and APOP */
     const char *sasl_name;       /* DIALOG_AUTH_SASL: "XOAUTH2", "SCRAM-SHA-256" …, else NULL */
-    uint32_t mechs;              /* DIALOG_AUTH_AUTO: MECH_BIT of those that may be used, MECH_BIT(MECH_N) is for
-                                  * CRAM-MD5; 0 = USER/PASS only */
+    uint32_t mechs;              /* DIALOG_AUTH_AUTO: MECH_BIT of those that may be used, of DIALOG_CRAM_MD5 … too;
+                                  * 0 = USER/PASS only */
     bool unverified;             /* TLS is up without the server's certificate being checked: a secret is as readable as
                                   * without TLS (R8314-C-04) */
     bool plaintext_auth;         /* readable or not: USER/PASS, PLAIN, LOGIN are permitted all the same; tokens never */

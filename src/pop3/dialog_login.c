@@ -3,7 +3,6 @@
  * A mechanism that the server refuses before it has seen anything made of the password gives way to the next one;
  * a password that was rejected is not tried again in any way (R1939-USER-11). Without TLS, or with TLS towards
  * nobody knows whom, nothing goes out from which the password can be read, unless the account permits it.
- * MECH_BIT(MECH_N) in conf->mechs stands for CRAM-MD5, which has no row in the table of mechanisms.
  * Does not know: the exchange of a mechanism (dialog_sasl.c).
  */
 #include "pop3/dialog_impl.h"
@@ -109,19 +108,26 @@ static void apop_begin(struct dialog *d)
     buf_wipe(&args);
 }
 
-/* Candidate i of DIALOG_AUTH_AUTO, strongest first: the table's order with CRAM-MD5 in front of what reveals the
- * password. NULL: not now. */
-static const char *candidate(const struct dialog *d, unsigned i)
+/* Ways of DIALOG_AUTH_AUTO (R4422-02): what is bound to this connection, a key, what proves the password without telling
+ * it, what holds good for a while, what can be guessed from, what tells it. */
+static const uint8_t strongest_first[] = { MECH_SCRAM_SHA_256_PLUS, MECH_SCRAM_SHA_1_PLUS, MECH_EXTERNAL, MECH_SCRAM_SHA_256,
+                                           MECH_SCRAM_SHA_1,        DIALOG_OAUTHBEARER,    DIALOG_XOAUTH2, DIALOG_CRAM_MD5,
+                                           MECH_PLAIN,              MECH_LOGIN };
+
+/* The name of a mechanism that may be tried now, or NULL. */
+static const char *candidate(const struct dialog *d, unsigned id)
 {
-    unsigned id = i < MECH_PLAIN ? i : i == MECH_PLAIN ? (unsigned)MECH_N : i - 1;
+    bool secure = dialog_secure(d);
 
     if (!(d->conf->mechs & MECH_BIT(id)))
         return NULL;
-    if (id == MECH_N)
-        return d->capa.cram_md5 ? "CRAM-MD5" : NULL;
-    if (!(d->capa.mechs & MECH_BIT(id)))
-        return NULL;
-    if (mechs[id].plaintext && !dialog_secure(d) && !d->conf->plaintext_auth)
+    switch (id) {
+    case DIALOG_CRAM_MD5: return d->capa.cram_md5 ? "CRAM-MD5" : NULL;
+    case DIALOG_OAUTHBEARER: return d->capa.oauthbearer && secure ? "OAUTHBEARER" : NULL;
+    case DIALOG_XOAUTH2: return d->capa.xoauth2 && secure ? "XOAUTH2" : NULL;
+    default: break;
+    }
+    if (!(d->capa.mechs & MECH_BIT(id)) || (mechs[id].plaintext && !secure && !d->conf->plaintext_auth))
         return NULL;
     return mechs[id].name;
 }
@@ -136,8 +142,8 @@ static void no_way(struct dialog *d, const struct dialog_reply *refusal)
 
 void login_next(struct dialog *d, const struct dialog_reply *refusal)
 {
-    while (d->login.next <= MECH_N) {
-        const char *name = candidate(d, d->login.next++);
+    while (d->login.next < sizeof strongest_first) {
+        const char *name = candidate(d, strongest_first[d->login.next++]);
 
         if (name && sasl_try(d, name, true))
             return;

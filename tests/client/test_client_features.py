@@ -16,7 +16,7 @@ import time
 import pytest
 from evil import Fault
 from lab import Client, ledger, mails
-from popfault import Door, PopFault
+from popfault import Door, PopFault, challenge
 from server import free_ports
 from test_client_hands import NameServer, command
 from test_client_review import Proxy
@@ -146,7 +146,7 @@ def test_refusal_says_what_to_set(tmp_path, pki, auth, remedy):
 # --- names of hosts --------------------------------------------------------------------------------
 
 
-@pytest.mark.proves("R9525-02")
+@pytest.mark.proves("R9525-02", "R9525-05")
 @pytest.mark.parametrize("written", ["b\u00fccher.example", "BU\u0308CHER.example.", "xn--bcher-kva.example"])
 @pytest.mark.parametrize("name,code", [("xn--bcher-kva.example", 0), ("bcher.example", 77)])
 def test_host_beyond_ascii(tmp_path, pki, written, name, code):
@@ -225,6 +225,7 @@ def test_server_that_moved_out_of_the_domain(tmp_path, pki):
         assert code == 77 and b"pop.evil.test" in out and new.sent == [], out
 
 
+@pytest.mark.proves("R6186-10", "R6186-09")
 def test_moved_server_with_another_certificate(tmp_path, pki):
     """The old host is there and is somebody else's now."""
     client = Client(tmp_path)
@@ -398,3 +399,33 @@ def test_utf8_that_cannot_be_had(tmp_path, verb, code):
         got, out = Client(tmp_path).run(server.port, "none", retries=3, args=["-v"])
         assert got == code and b"it needs UTF8" in out, out
         assert len(server.sent) == 2 and server.uids() == [uid for uid, _ in MESSAGES]
+
+
+# --- ways to log in that nobody named --------------------------------------------------------------
+
+
+@pytest.mark.proves("R2195-03")
+def test_cram_md5_by_name_alone(tmp_path):
+    door = Door(words=(b"SASL CRAM-MD5", b"USER", b"UIDL"), auth={"CRAM-MD5": [challenge(b"<1@h>"), b"+OK\r\n"]})
+    with PopFault(MESSAGES, door=door) as server:
+        assert Client(tmp_path / "a").run(server.port, "none")[0] == 0
+        assert "AUTH" not in server.verbs() and "PASS" in server.verbs()
+    with PopFault(MESSAGES, door=door) as server:
+        assert Client(tmp_path / "b").run(server.port, "none", auth='"CRAM-MD5"', plaintext_auth="no")[0] == 0
+        assert "PASS" not in server.verbs() and server.uids() == []
+
+
+@pytest.mark.proves("R4422-02")
+@pytest.mark.parametrize("offered", ["OAUTHBEARER", "XOAUTH2"])
+def test_token_is_used_unasked(tmp_path, pki, offered):
+    """auth = auto, with a token-command: the mechanism that is offered; nothing weaker when the token is refused."""
+    for said, code in ((b"+OK\r\n", 0), (b"-ERR [AUTH] no\r\n", 77)):
+        door = Door(tls="implicit", certificate=pki.server, auth={offered: [b"+ \r\n", said]},
+                    words=(b"SASL PLAIN " + offered.encode(), b"USER", b"UIDL"))
+        with PopFault(MESSAGES, door=door) as server:
+            got, out = Client(tmp_path / str(code)).run(
+                server.port, "none", server=f'"pops://localhost:{server.port}"', family='"4"', tls="implicit", retries=0,
+                ca_file=f'"{pki.ca.pem}"', plaintext_auth="no", token_command='"echo t0ken"', password='""')
+            assert got == code, out
+            assert b"auth=Bearer t0ken" in server.answers[0] and not {"USER", "PASS"} & set(server.verbs())
+            assert b"AUTH PLAIN" not in server.commands()
