@@ -76,6 +76,7 @@ struct session {
     uint32_t tls;                 /* enum dialog_tls of this attempt */
     bool fell_back, fresh_token, without_capa;
 
+    char domain[256];             /* of the mail address, in ASCII */
     struct srv_target *targets;   /* what DNS said in this run */
     size_t ntargets, next_target;
     bool discovered, remembered;  /* host, port and tls are found; by an earlier run */

@@ -185,7 +185,7 @@ static void job_of(struct session *s, struct job *job)
         .want_uidl = a->uidl != CHOICE_NO, .trace = s->options->trace,
         .has_certificate = a->certificate && *a->certificate,
         .force_utf8 = s->asks_utf8, .tls13_only = a->tls_min && strcmp(a->tls_min, "1.3") == 0,
-        .srv_domain = session_is_discovered(s) ? strrchr(a->discover, '@') ? strrchr(a->discover, '@') + 1 : a->discover : NULL,
+        .srv_domain = session_is_discovered(s) ? s->domain : NULL,
         .srv_implicit = s->tls == DIALOG_TLS_UP,
     };
     auth_of(a, job);

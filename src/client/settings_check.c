@@ -146,6 +146,23 @@ static void check_server(const struct check *c)
         a->port = a->tls == TLS_MODE_STLS || a->tls == TLS_MODE_NONE ? 110 : 995;
 }
 
+/* R6186-07: the mail address, its domain in the form that every server can be told. */
+static void guess_user(struct account *a)
+{
+    const char *at = strrchr(a->discover, '@');
+    struct buf name = BUF(1024);
+    char domain[IDN_HOST];
+
+    if (is_set(a->user) || !at || at == a->discover || !idn_host(at + 1, domain, NULL))
+        return;
+    if (buf_put(&name, a->discover, (size_t)(at + 1 - a->discover)) && buf_put_str(&name, domain) &&
+        buf_put(&name, "", 1)) {
+        set_string(&a->user, (const char *)name.p);
+        a->user_guessed = true;
+    }
+    buf_free(&name);
+}
+
 static void check_user(const struct check *c)
 {
     struct account *a = c->a;
@@ -153,10 +170,7 @@ static void check_user(const struct check *c)
     bool bearer = span_iis(span_str(a->auth), "XOAUTH2") || span_iis(span_str(a->auth), "OAUTHBEARER");
     bool plain = span_iis(span_str(a->auth), "user") || bearer || (mech < MECH_N && mechs[mech].plaintext);
 
-    if (!is_set(a->user) && strchr(a->discover, '@')) { /* R6186-07 */
-        set_string(&a->user, a->discover);
-        a->user_guessed = true;
-    }
+    guess_user(a);
     if (!is_set(a->user) && mech != MECH_EXTERNAL)
         fault(c, "user", "missing; write user = \"name\"");
     if (bearer && !is_set(a->token_command))

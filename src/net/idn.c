@@ -67,7 +67,8 @@ static const char *fault_of(const char *host)
 
 bool idn_host(const char *name, char host[IDN_HOST], struct err *e)
 {
-    /* Not IDN2_USE_STD3_ASCII_RULES: libidn2 2.3 drops what they forbid (U+2100, which is "a/c", vanishes); fault_of refuses it. */
+    /* Without IDN2_USE_STD3_ASCII_RULES, for which libidn2 2.3 drops what they forbid: U+2100, "a/c", would vanish, while
+     * fault_of refuses it. */
     const int flags = IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL;
     uint8_t *ascii = NULL;
     const char *from = name, *why;

@@ -110,9 +110,10 @@ static void apop_begin(struct dialog *d)
 
 /* Ways of DIALOG_AUTH_AUTO (R4422-02): what is bound to this connection, a key, what proves the password without telling
  * it, what holds good for a while, what can be guessed from, what tells it. */
-static const uint8_t strongest_first[] = { MECH_SCRAM_SHA_256_PLUS, MECH_SCRAM_SHA_1_PLUS, MECH_EXTERNAL, MECH_SCRAM_SHA_256,
-                                           MECH_SCRAM_SHA_1,        DIALOG_OAUTHBEARER,    DIALOG_XOAUTH2, DIALOG_CRAM_MD5,
-                                           MECH_PLAIN,              MECH_LOGIN };
+static const uint8_t strongest_first[] = {
+    MECH_SCRAM_SHA_256_PLUS, MECH_SCRAM_SHA_1_PLUS, MECH_EXTERNAL,   MECH_SCRAM_SHA_256, MECH_SCRAM_SHA_1,
+    DIALOG_OAUTHBEARER,      DIALOG_XOAUTH2,        DIALOG_CRAM_MD5, MECH_PLAIN,         MECH_LOGIN,
+};
 
 /* The name of a mechanism that may be tried now, or NULL. */
 static const char *candidate(const struct dialog *d, unsigned id)

@@ -278,6 +278,19 @@ def test_another_domain_is_asked_for(tmp_path, pki):
         assert [host for host, _ in proxy.asked] == [b"pop.one.test", b"pop.two.test"]
 
 
+@pytest.mark.proves("R9525-02")
+def test_domain_beyond_ascii(tmp_path, pki):
+    """Asked for, compared and logged in with as A-labels."""
+    certificate = pki.ca.issue("idn-srv", "x", dns=["pop.xn--bcher-kva.test"])
+    with implicit(pki, certificate=certificate) as server, Proxy() as proxy, \
+            NameServer("pop.xn--bcher-kva.test", server.port) as names:
+        client = Client(tmp_path)
+        code, out = discovering(client, names, pki, proxy=proxy, discover='"me@b\u00fccher.test"')
+        assert code == 0, out
+        assert names.asked[0] == b"_pop3s._tcp.xn--bcher-kva.test" and b"USER me@xn--bcher-kva.test" in server.commands()
+        ledger(client, server, MESSAGES, "all")
+
+
 def test_probe_discovers(tmp_path, pki):
     with implicit(pki) as server, NameServer("localhost", server.port) as names:
         code, out = command(Client(tmp_path), 1, "all", "probe", "a", server='""', discover='"me@localhost"', tls="auto",
