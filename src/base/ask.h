@@ -8,7 +8,8 @@
 #include "base/err.h"
 
 /* Writes the prompt to out and appends a line from the terminal in to secret. FAULT_BAD: longer than the cap, or
- * cancelled (Ctrl-C, Ctrl-D). The terminal is as before in any case. */
+ * cancelled (Ctrl-C, Ctrl-D). The terminal is as before in any case, also when
+ * SIGINT, SIGTERM, SIGHUP or SIGQUIT end the process meanwhile, as long as no other thread is there to take them. */
 bool ask_secret(int in, int out, const char *prompt, struct buf *secret, struct err *e);
 
 #endif

@@ -36,6 +36,16 @@ static bool take_line(struct span text, struct buf *secret, const char *what, st
     return true;
 }
 
+/* The server, or the domain that names it. */
+static const char *where(const struct account *a)
+{
+    const char *at = a->discover ? strrchr(a->discover, '@') : NULL;
+
+    if (a->host && *a->host)
+        return a->host;
+    return at ? at + 1 : a->discover ? a->discover : "";
+}
+
 static char *variable(const char *name, const char *value)
 {
     char *text = NULL;
@@ -54,7 +64,7 @@ static char **environment(const struct account *a, bool fresh)
     env = mem_zero(n + ENV_NEW + 1, sizeof *env);
     env[0] = variable("RESTANTE_ACCOUNT", a->name);
     env[1] = variable("RESTANTE_USER", a->user);
-    env[2] = variable("RESTANTE_HOST", a->host);
+    env[2] = variable("RESTANTE_HOST", where(a));
     env[3] = variable("RESTANTE_TOKEN", fresh ? "fresh" : "");
     for (size_t i = 0; i < ENV_NEW; i++)
         if (!env[i])
@@ -211,7 +221,7 @@ static bool from_netrc(const struct account *a, struct buf *secret, struct err *
     bool ok = snprintf(path, sizeof path, "%s/.netrc", home ? home : "") < (int)sizeof path ||
               err_set(e, FAULT_PERM, "the path of ~/.netrc is too long");
 
-    ok = ok && read_private(path, &text, e) && netrc_password(buf_span(&text), a->host, a->user, &word, e) &&
+    ok = ok && read_private(path, &text, e) && netrc_password(buf_span(&text), where(a), a->user, &word, e) &&
          take_line(buf_span(&word), secret, "~/.netrc", e);
     buf_wipe(&text);
     buf_wipe(&word);
@@ -233,7 +243,7 @@ static bool from_terminal(const struct account *a, struct buf *secret, struct er
                        "password-file or netrc");
     }
     (void)flock(fd, LOCK_EX); /* at worst two prompts mix */
-    snprintf(prompt, sizeof prompt, "Password of %.250s at %.250s: ", a->user, a->host);
+    snprintf(prompt, sizeof prompt, "Password of %.250s at %.250s: ", a->user, where(a));
     ok = ask_secret(fd, fd, prompt, &typed, e) && take_line(buf_span(&typed), secret, "the terminal", e);
     sys_close(&fd);
     buf_wipe(&typed);

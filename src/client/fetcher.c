@@ -170,11 +170,11 @@ int main(int argc, char **argv)
     OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL); /* SCRAM, APOP, CRAM-MD5 without TLS: openssl.cnf */
     tzset(); /* certificates' times go through localtime: no file can be opened later */
     if (!fetcher_start(f, &e)) {
-        fetcher_end(f, e.fault == FAULT_PERM ? FAILURE_TLS_POLICY : FAILURE_PROTOCOL, e.text);
+        fetcher_end(f, e.fault == FAULT_PERM ? FAILURE_TLS_POLICY : FAILURE_CLIENT, e.text);
         leave(f);
     }
     if (!cage_enter(&e)) {
-        fetcher_end(f, FAILURE_SYS_PERM, e.text);
+        fetcher_end(f, FAILURE_CLIENT, e.text);
         leave(f);
     }
     fcntl(f->link, F_SETFL, O_NONBLOCK);

@@ -156,6 +156,7 @@ static void over(struct fetcher *f, const struct dialog_event *event)
     m.flags |= event->kind == DIALOG_QUIT && event->ok ? LINKF_OK : 0;
     if (f->sasl && sasl_client_token_rejected(f->sasl))
         m.flags |= LINKF_TOKEN_REJECTED;
+    m.flags |= event->kind == DIALOG_FAILED && event->is_reply ? LINKF_REPLY : 0;
     m.text = span_of(event->text.p, event->text.n < 1024 ? event->text.n : 1024);
     if (m.text.n == 0 && f->sasl && event->kind == DIALOG_FAILED && *sasl_client_why(f->sasl))
         m.text = span_str(sasl_client_why(f->sasl));

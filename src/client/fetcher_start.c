@@ -108,6 +108,7 @@ static bool make_dialog(struct fetcher *f, struct err *e)
         .use_capa = j->use_capa, .use_pipelining = j->use_pipelining, .force_pipelining = j->force_pipelining,
         .lf_dot_ends = j->lf_dot_ends, .apop_after_stls = j->apop_after_stls, .login_only = j->login_only,
         .no_login = j->no_login, .want_uidl = j->want_uidl, .top_lines = j->top_lines, .window_octets = j->window,
+        .force_utf8 = j->force_utf8,
     };
     s->user = j->user;
     s->authzid = j->authzid;

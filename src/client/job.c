@@ -1,4 +1,6 @@
-/* job.c - the lines of a job, by table: see job.h. Does not know: what the fields mean. */
+/* job.c - the lines of a job by table, behind one that names the version: see job.h.
+ * Does not know: what the fields mean.
+ */
 #include "client/job.h"
 
 #include "base/num.h"
@@ -22,7 +24,7 @@ static const struct field fields[] = {
     F(FLAG, use_proxy), F(FLAG, srv_implicit), F(FLAG, tls13_only), F(FLAG, plaintext_auth), F(FLAG, one_line_auth),
     F(FLAG, use_capa), F(FLAG, use_pipelining), F(FLAG, force_pipelining), F(FLAG, lf_dot_ends),
     F(FLAG, apop_after_stls), F(FLAG, login_only), F(FLAG, no_login), F(FLAG, want_uidl), F(FLAG, trace),
-    F(FLAG, has_certificate),
+    F(FLAG, has_certificate), F(FLAG, force_utf8),
 };
 enum { FIELDS = sizeof fields / sizeof *fields };
 
@@ -46,6 +48,8 @@ static uint64_t number_of(const struct field *f, const struct job *job)
 
 bool job_put(const struct job *job, struct buf *out)
 {
+    if (!buf_put_str(out, RESTANTE_VERSION "\n"))
+        return false;
     for (size_t i = 0; i < FIELDS; i++) {
         const struct field *f = &fields[i];
         const char *text;
@@ -93,14 +97,20 @@ static bool set(const struct field *f, struct job *job, struct span value)
 /* Lines come in the order of the table, each once: the writer is this very version. */
 bool job_parse(struct span text, struct job *job, struct err *e)
 {
+    struct span version = span_until(&text, '\n');
+
     memset(job, 0, sizeof *job);
+    if (!span_is(version, RESTANTE_VERSION))
+        return err_set(e, FAULT_BAD, "restante-fetch is version " RESTANTE_VERSION ", restante is version %.*s: "
+                       "install both from one build", (int)(version.n < 40 ? version.n : 40), (const char *)version.p);
     for (size_t i = 0; i < FIELDS; i++) {
         struct span line = span_until(&text, '\n');
         struct span name = span_until(&line, '=');
 
         if (!span_is(name, fields[i].name) || !set(&fields[i], job, line)) {
             job_free(job);
-            return err_set(e, FAULT_BAD, "malformed job at %s", fields[i].name);
+            return err_set(e, FAULT_BAD, "malformed job at %s: restante and restante-fetch are of two builds",
+                           fields[i].name);
         }
     }
     return true;

@@ -1,5 +1,6 @@
 /* job.h - what the fetcher is told about one session: a flat list of "name=value" lines, one row per field.
  *
+ * Its first line is the version of the program, which is to be that of the fetcher too: both are parts of one client.
  * Made from an account by the writer; secrets and files travel apart (LINK_SECRET, LINK_FILE).
  * Does not know: configuration files, what happens to messages.
  */
@@ -21,7 +22,7 @@ struct job {
     uint32_t connect_s, reply_s, read_s; /* deadlines: handshake; one answer; silence within an answer */
     uint64_t window, max_octets;
     bool use_proxy, srv_implicit, tls13_only, plaintext_auth, one_line_auth, use_capa, use_pipelining, force_pipelining;
-    bool lf_dot_ends, apop_after_stls, login_only, no_login, want_uidl, trace, has_certificate;
+    bool lf_dot_ends, apop_after_stls, login_only, no_login, want_uidl, trace, has_certificate, force_utf8;
 };
 
 bool job_put(const struct job *job, struct buf *out);

@@ -142,7 +142,8 @@ int link_recv(int fd, uint8_t packet[LINK_PACKET], bool from_writer, struct link
     if ((mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || !link_decode(span_of(packet, (size_t)got), from_writer, m)) {
         if (came >= 0)
             close(came);
-        err_set(e, FAULT_BAD, "the other process sent a malformed message");
+        err_set(e, FAULT_BAD, packet[0] == LINK_VERSION ? "the other process sent a malformed message"
+                              : "restante and restante-fetch are of two builds: install both from one");
         return -1;
     }
     m->fd = came;

@@ -45,7 +45,8 @@ enum link_file { LINK_FILE_CA, LINK_FILE_CRL, LINK_FILE_CERTIFICATE, LINK_FILE_K
 
 enum link_capa { LINKC_TOP = 1, LINKC_UIDL = 2, LINKC_PIPELINING = 4, LINKC_LOGIN_DELAY = 8, LINKC_EXPIRE = 16,
                  LINKC_KNOWN = 32 };
-enum { LINKF_OK = 1, LINKF_TOKEN_REJECTED = 2, LINKF_AT_CAPA = 4 /* lost before CAPA was answered */, LINKF_SENT = 1 };
+enum { LINKF_OK = 1, LINKF_TOKEN_REJECTED = 2, LINKF_AT_CAPA = 4 /* lost before CAPA was answered */,
+       LINKF_REPLY = 8 /* the failure is what the server replied */, LINKF_SENT = 1 };
 
 struct link_msg {
     enum link_type type;

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "base/secret.h"
+#include "net/idn.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,6 +81,7 @@ static void finish(struct session *s)
         s->why[0] = '\0';
     ui_done(s->ui, s->index, &s->totals, s->exit_code, s->why, dry);
     free_listing(s);
+    free(s->targets);
     free(s->failed_ids.v);
     free(s->failed_numbers.v);
     buf_wipe(&s->password);
@@ -114,7 +116,7 @@ static bool again(struct session *s, uint64_t *pause_ms)
         return false;
     if (s->attempts >= s->account->retries || s->failure == FAILURE_AUTH || s->failure == FAILURE_NO_AUTH ||
         s->failure == FAILURE_SERVER_AUTH || s->failure == FAILURE_TLS_POLICY || s->failure == FAILURE_SYS_PERM ||
-        s->failure == FAILURE_PROTOCOL)
+        s->failure == FAILURE_PROTOCOL || s->failure == FAILURE_CLIENT)
         return false;
     *pause_ms = PAUSE_MS << (s->attempts < 7 ? s->attempts : 6);
     if (s->failure == FAILURE_IN_USE && *pause_ms < IN_USE_PAUSE_MS)
@@ -136,6 +138,7 @@ static int code_of(const struct session *s)
     case FAILURE_PROTOCOL:
         return 76;
     case FAILURE_SYS_PERM:
+    case FAILURE_CLIENT:
         return 70;
     case FAILURE_REFUSED:
         return 69;
@@ -199,7 +202,9 @@ void session_hang_up(struct session *s)
 
 static void unreachable(struct session *s, const struct err *why)
 {
-    if (s->account->tls == TLS_MODE_AUTO && !s->fell_back && s->tls == DIALOG_TLS_UP) {
+    if (session_is_discovered(s)) {
+        s->retry_now = session_other_server(s);
+    } else if (s->account->tls == TLS_MODE_AUTO && !s->fell_back && s->tls == DIALOG_TLS_UP) {
         s->fell_back = true; /* the other door, as safe as the first (R8314-C-07) */
         s->retry_now = true;
     }
@@ -234,6 +239,7 @@ static void on_dialled(void *ctx, int fd, const struct net_addr *peer, const str
 static void dial_target(struct session *s, char host[256], uint16_t *port)
 {
     const char *proxy = s->account->proxy, *from;
+    char named[256];
     uint64_t number;
     char *colon;
 
@@ -253,13 +259,16 @@ static void dial_target(struct session *s, char host[256], uint16_t *port)
     }
     if (strchr(host, ']'))
         *strchr(host, ']') = '\0';
+    snprintf(named, sizeof named, "%s", host);
+    if (!idn_host(named, host, NULL)) /* which "config check" would have said */
+        snprintf(host, 256, "%s", named);
 }
 
 static void target_of_account(struct session *s)
 {
     const struct account *a = s->account;
 
-    if (s->discovered)
+    if (session_is_discovered(s))
         return;
     snprintf(s->host, sizeof s->host, "%s", a->host);
     s->port = a->port;
@@ -284,6 +293,9 @@ static void after_prepare(struct session *s)
         session_pump(s);
         return;
     }
+    if (s->plan_note[0])
+        session_note(s, false, s->plan_note);
+    s->plan_note[0] = '\0';
     dial_target(s, host, &port);
     ui_stage(s->ui, s->index, "connecting");
     s->phase = SESSION_DIALLING;
@@ -299,6 +311,8 @@ static void session_attempt(struct session *s)
     s->filter_due = false;
     s->deleted_here = s->fetched_here = 0;
     s->ready = s->listed = s->quitting = s->tainted = s->quit_ok = s->retry_now = false;
+    s->greeted = false;
+    s->asks_utf8 = s->needs_utf8;
     s->failure = s->code = 0;
     s->pending_code = 0;
     if (s->exit_code == 0)

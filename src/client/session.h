@@ -15,6 +15,7 @@
 #include "client/run.h"
 #include "client/sink.h"
 #include "net/dial.h"
+#include "net/srv.h"
 #include "pop3/dialog.h"
 
 #include <uv.h>
@@ -73,7 +74,17 @@ struct session {
     char host[256];
     uint16_t port;
     uint32_t tls;                 /* enum dialog_tls of this attempt */
-    bool fell_back, fresh_token, discovered, without_capa;
+    bool fell_back, fresh_token, without_capa;
+
+    char domain[256];             /* of the mail address, in ASCII */
+    struct srv_target *targets;   /* what DNS said in this run */
+    size_t ntargets, next_target;
+    bool discovered, remembered;  /* host, port and tls are found; by an earlier run */
+    bool move_on, no_other;       /* to the domain's next server; there is none */
+    bool local_name, both_names;  /* login names of a mail address (user_guessed): which one; the other was tried */
+    bool name_recalled, local_recalled, name_worked, local_worked;
+    bool greeted;                 /* in this attempt */
+    bool needs_utf8, asks_utf8;   /* the server said [UTF8]; this attempt says UTF8 unasked (R6856-07) */
 
     struct dial *dial;
     uv_process_t child;
@@ -137,6 +148,15 @@ bool session_spawn(struct session *s, int sock, struct err *e);
 void session_close_peer(struct session *s);
 bool session_tell(struct session *s, struct link_msg *m);
 void session_read(struct session *s, bool on);
+
+/* session_discover.c: accounts that are given by a mail address. The first three on a worker thread. */
+bool session_discover(struct session *s, struct err *e); /* work_code is set when it fails */
+void session_recall_name(struct session *s);
+void session_remember_name(struct session *s);
+bool session_is_discovered(const struct session *s);
+bool session_other_server(struct session *s); /* the next attempt looks for another one, if there may be one */
+bool session_other_name(struct session *s);   /* the next attempt has the other name; false: both were tried */
+struct span session_user(const struct session *s);
 
 /* session_mail.c: messages. */
 void session_packet(struct session *s, const struct link_msg *m);

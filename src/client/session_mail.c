@@ -182,6 +182,13 @@ static void refused(struct session *s, const struct link_msg *m)
     if (!expected(s, m->number))
         return;
     answered(s);
+    if (m->code == CODE_UTF8 && !s->asks_utf8) { /* in a session of its own, which says UTF8 */
+        s->needs_utf8 = s->retry_now = true;
+        s->listing.v[m->number].flags |= L_DONE;
+        s->filter_number = s->filter_number == m->number ? 0 : s->filter_number;
+        session_drop_current(s);
+        return;
+    }
     if (s->filter_number == m->number) { /* no TOP: fetch it */
         s->filter_number = 0;
         s->listing.v[m->number].action = ACT_FETCH;
@@ -194,27 +201,60 @@ static void refused(struct session *s, const struct link_msg *m)
         s->retry_now = true;
 }
 
+/* Did the server refuse the name, or the password for it, of an account that is given by its mail address? */
+static bool name_refused(const struct session *s, const struct link_msg *m)
+{
+    return s->account->user_guessed && (m->flags & LINKF_REPLY) &&
+           (m->failure == FAILURE_AUTH || m->failure == FAILURE_NO_AUTH) &&
+           !(s->account->token_command && *s->account->token_command);
+}
+
+static void why_of(struct session *s, const struct link_msg *m)
+{
+    const char *name = m->failure == FAILURE_CLIENT ? "" : dialog_failure_name((enum dialog_failure)m->failure);
+    bool by_name = name_refused(s, m) && s->both_names;
+    struct buf clean = BUF(sizeof s->why - 40);
+    struct span text;
+    int at = (int)strcspn(s->account->user, "@");
+    size_t n;
+
+    if (m->failure == FAILURE_NONE || s->why[0])
+        return;
+    text_put_clean(&clean, m->text, by_name ? 80 : 220);
+    text = buf_span(&clean);
+    snprintf(s->why, sizeof s->why, "%s%s%.*s", name, *name && text.n ? ": " : "", (int)text.n,
+             text.n ? (const char *)text.p : "");
+    n = strlen(s->why);
+    if (by_name)
+        snprintf(s->why + n, sizeof s->why - n, " (as \"%.60s\" and as \"%.*s\"; set user if it is another name)",
+                 s->account->user, at < 60 ? at : 60, s->account->user);
+    buf_free(&clean);
+}
+
+/* Ends that another attempt may mend at once: each way is tried once. */
+static void another_way(struct session *s, const struct link_msg *m)
+{
+    bool is_absent = m->failure == FAILURE_CLOSED && !s->greeted, is_stranger = m->failure == FAILURE_TLS_POLICY;
+
+    if (m->flags & LINKF_TOKEN_REJECTED && !s->fresh_token && s->account->token_command && *s->account->token_command)
+        s->fresh_token = s->retry_now = true;
+    if (m->failure == FAILURE_CLOSED && (m->flags & LINKF_AT_CAPA) && !s->without_capa && s->account->capa == CHOICE_AUTO)
+        s->without_capa = s->retry_now = true; /* it hung up at CAPA: once more without */
+    if (m->failure != FAILURE_NONE && m->code == CODE_UTF8 && !s->asks_utf8)
+        s->needs_utf8 = s->retry_now = true;
+    if ((is_absent || (is_stranger && s->remembered)) && session_other_server(s))
+        s->retry_now = true;
+    if (name_refused(s, m) && session_other_name(s))
+        s->retry_now = true;
+}
+
 static void ended(struct session *s, const struct link_msg *m)
 {
-    char text[200];
-    struct buf clean = BUF(160);
-
     s->quit_ok = m->flags & LINKF_OK;
     s->failure = m->failure;
     s->code = m->code;
-    text_put_clean(&clean, m->text, 120);
-    if (m->failure != FAILURE_NONE && !s->why[0]) {
-        snprintf(text, sizeof text, "%.*s", (int)clean.n, clean.n ? (const char *)clean.p : "");
-        snprintf(s->why, sizeof s->why, "%s%s%s", dialog_failure_name((enum dialog_failure)m->failure),
-                 *text ? ": " : "", text);
-    }
-    if (m->flags & LINKF_TOKEN_REJECTED && !s->fresh_token && s->account->token_command && *s->account->token_command) {
-        s->fresh_token = true;
-        s->retry_now = true;
-    }
-    if (m->failure == FAILURE_CLOSED && (m->flags & LINKF_AT_CAPA) && !s->without_capa && s->account->capa == CHOICE_AUTO)
-        s->without_capa = s->retry_now = true; /* it hung up at CAPA: once more without */
-    buf_free(&clean);
+    why_of(s, m);
+    another_way(s, m);
     session_close_peer(s);
 }
 
@@ -252,6 +292,7 @@ static void stages(struct session *s, const struct link_msg *m)
 {
     switch (m->type) {
     case LINK_GREETING:
+        s->greeted = true;
         ui_stage(s->ui, s->index, "logging in");
         probe_line(s, "greeting", m->text);
         break;
@@ -260,6 +301,8 @@ static void stages(struct session *s, const struct link_msg *m)
         probe_line(s, "certificate", m->data);
         break;
     case LINK_LOGGED_IN:
+        s->name_worked = true;
+        s->local_worked = s->local_name;
         s->listed = s->options->mode == RUN_PROBE;
         probe_line(s, "login", m->text);
         break;

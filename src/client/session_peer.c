@@ -89,7 +89,7 @@ static bool send_file(struct session *s, enum link_file which, const char *path,
     m.fd = sys_open(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
     if (m.fd < 0)
         return err_errno(e, "opening", path);
-    ok = session_tell(s, &m) || err_set(e, FAULT_TEMP, "the fetcher does not answer");
+    ok = session_tell(s, &m);
     sys_close(&m.fd);
     return ok;
 }
@@ -118,7 +118,9 @@ static void auth_of(const struct account *a, struct job *job)
     if (span_iis(span_str(auth), "auto")) {
         job->auth = DIALOG_AUTH_AUTO;
         job->mechs = MECH_BIT(MECH_SCRAM_SHA_256_PLUS) | MECH_BIT(MECH_SCRAM_SHA_256) | MECH_BIT(MECH_SCRAM_SHA_1_PLUS) |
-                     MECH_BIT(MECH_SCRAM_SHA_1) | MECH_BIT(MECH_PLAIN) | MECH_BIT(MECH_LOGIN); /* CRAM-MD5 is opt-in: R4422-02 */
+                     MECH_BIT(MECH_SCRAM_SHA_1) | MECH_BIT(MECH_PLAIN) | MECH_BIT(MECH_LOGIN); /* CRAM-MD5 by name: R2195-03 */
+        if (a->token_command && *a->token_command)
+            job->mechs |= MECH_BIT(DIALOG_OAUTHBEARER) | MECH_BIT(DIALOG_XOAUTH2);
         if (a->certificate && *a->certificate)
             job->mechs |= MECH_BIT(MECH_EXTERNAL);
     } else if (span_iis(span_str(auth), "user")) {
@@ -173,7 +175,7 @@ static void job_of(struct session *s, struct job *job)
     bool probe = s->options->mode == RUN_PROBE;
 
     *job = (struct job){
-        .host = s->host, .user = a->user, .authzid = a->authzid, .port = s->port, .tls = s->tls,
+        .host = s->host, .authzid = a->authzid, .port = s->port, .tls = s->tls,
         .verify = a->verify, .connect_s = a->connect_s, .reply_s = a->reply_s, .read_s = a->read_s,
         .top_lines = a->filter_lines, .window = a->window, .max_octets = a->max_message, .plaintext_auth = a->plaintext_auth,
         .one_line_auth = a->one_line_auth, .use_capa = a->capa != CHOICE_NO && !s->without_capa,
@@ -182,8 +184,8 @@ static void job_of(struct session *s, struct job *job)
         .login_only = probe && s->options->login, .no_login = probe && !s->options->login,
         .want_uidl = a->uidl != CHOICE_NO, .trace = s->options->trace,
         .has_certificate = a->certificate && *a->certificate,
-        .tls13_only = a->tls_min && strcmp(a->tls_min, "1.3") == 0,
-        .srv_domain = s->discovered ? strrchr(a->discover, '@') ? strrchr(a->discover, '@') + 1 : a->discover : NULL,
+        .force_utf8 = s->asks_utf8, .tls13_only = a->tls_min && strcmp(a->tls_min, "1.3") == 0,
+        .srv_domain = session_is_discovered(s) ? s->domain : NULL,
         .srv_implicit = s->tls == DIALOG_TLS_UP,
     };
     auth_of(a, job);
@@ -198,6 +200,7 @@ static bool brief_child(struct session *s, int sock, struct err *e)
     bool ok;
 
     job_of(s, &job);
+    job.user = mem_strn(session_user(s));
     if (!s->account->proxy || strlen(s->account->proxy) < PROXY_MAX)
         proxy_login(s->account, &job, proxy);
     job.pins = pins_text(s->account);
@@ -213,9 +216,12 @@ static bool brief_child(struct session *s, int sock, struct err *e)
     link_init(&m, LINK_GO);
     ok = ok && session_tell(s, &m);
     free(job.pins);
+    free(job.user);
     explicit_bzero(proxy, sizeof proxy);
     buf_wipe(&text);
-    return ok || (e->text[0] ? false : err_set(e, FAULT_TEMP, "the fetcher does not start"));
+    if (!ok && !e->text[0] && s->pending_code)
+        return err_set(e, FAULT_TEMP, "%s", s->why);
+    return !e->text[0]; /* when it is gone, what it said and its end are still to be read */
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)

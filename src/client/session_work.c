@@ -7,7 +7,6 @@
 #include "base/num.h"
 #include "client/credentials.h"
 #include "client/destination.h"
-#include "net/srv.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,51 +138,6 @@ static bool open_sink(struct session *s, struct err *e)
     return destination_open(&d, &s->sink, e) || failed(s, e->fault == FAULT_PERM ? 77 : 73);
 }
 
-/* "HOST PORT 1", 1 for implicit TLS. */
-static bool recall(struct session *s, struct span fact)
-{
-    struct span host = span_until(&fact, ' '), number = span_until(&fact, ' ');
-    uint64_t port;
-
-    if (host.n == 0 || host.n >= sizeof s->host || !num_all_u64(number, &port) || port > UINT16_MAX)
-        return false;
-    memcpy(s->host, host.p, host.n);
-    s->host[host.n] = '\0';
-    s->port = (uint16_t)port;
-    s->tls = span_is(fact, "1") ? DIALOG_TLS_UP : DIALOG_TLS_STLS;
-    return true;
-}
-
-/* RFC 6186: asked once, then remembered (R6186-06). */
-static bool discover(struct session *s, struct err *e)
-{
-    const char *at = strrchr(s->account->discover, '@'), *domain = at ? at + 1 : s->account->discover;
-    struct srv_target targets[SRV_MAX];
-    struct buf fact = BUF(512);
-    size_t n = SRV_MAX;
-    char text[400];
-    bool known;
-
-    s->discovered = true;
-    known = journal_fact(s->journal, "discovered", &fact, e) && recall(s, buf_span(&fact));
-    buf_free(&fact);
-    if (known)
-        return true;
-    if (!srv_lookup(domain, getenv("RESTANTE_NAMESERVER"), targets, &n, e) || n == 0)
-        return failed(s, 68);
-    if (!targets[0].in_domain) {
-        err_set(e, FAULT_PERM, "%s names %s for its mail, which is not inside it and DNS can be forged; if that is right, write "
-                "server = \"%s\"", domain, targets[0].host, targets[0].host);
-        return failed(s, 77);
-    }
-    snprintf(s->host, sizeof s->host, "%s", targets[0].host);
-    s->port = targets[0].port;
-    s->tls = targets[0].implicit_tls ? DIALOG_TLS_UP : DIALOG_TLS_STLS;
-    snprintf(text, sizeof text, "%s %u %u", s->host, s->port, targets[0].implicit_tls ? 1u : 0u);
-    return journal_begin(s->journal, e) && journal_set_fact(s->journal, "discovered", span_str(text), e) &&
-           journal_commit(s->journal, e);
-}
-
 static bool credentials(struct session *s, struct err *e)
 {
     const struct account *a = s->account;
@@ -209,8 +163,11 @@ void session_do_prepare(struct session *s)
         failed(s, code_of(e));
         return;
     }
-    if (s->account->discover && *s->account->discover && s->journal && !s->discovered && !discover(s, e))
+    if (session_is_discovered(s) && !session_discover(s, e)) {
+        s->work_code = s->work_code ? s->work_code : code_of(e);
         return;
+    }
+    session_recall_name(s);
     if (!credentials(s, e))
         return;
     if (s->options->mode == RUN_FETCH && !s->sink) {
@@ -235,6 +192,7 @@ void session_do_close(struct session *s)
     struct err e;
     int64_t now = clock_real_ns() / 1000000000;
 
+    session_remember_name(s);
     if (s->journal && s->options->mode == RUN_FETCH && journal_begin(s->journal, &e)) {
         put_number_fact(s, "last_try", now);
         if (s->exit_code == 0)

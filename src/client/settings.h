@@ -34,6 +34,7 @@ struct account {
     char *host;    /* derived */
     uint16_t port; /* derived: 995, or 110 for STLS and none */
     char *user, *authzid;
+    bool user_guessed;     /* derived: user was not set, it is the mail address of discover */
     uint32_t tls;        /* enum tls_mode */
     char *auth;          /* "auto", "user", "apop", or a SASL mechanism name */
     bool plaintext_auth; /* permits passwords without TLS; warned about (R8314-C-05) */

@@ -6,6 +6,7 @@
 #include "client/settings_rows.h"
 
 #include "base/num.h"
+#include "net/idn.h"
 #include "net/tls_client.h"
 #include "pop3/mech.h"
 
@@ -100,10 +101,26 @@ static bool parse_plain(const char *text, struct pop_url *url, struct err *e)
     return ok;
 }
 
+/* A mail address or a domain for discovery. */
+static void check_discover(const struct check *c)
+{
+    const char *sign = strrchr(c->a->discover, '@');
+    char domain[IDN_HOST];
+    struct err e;
+
+    if (is_set(c->a->server))
+        fault(c, "discover", "there is a server already; remove one of the two");
+    if (sign == c->a->discover)
+        fault(c, "discover", "nothing stands before \"@\"");
+    else if (!idn_host(sign ? sign + 1 : c->a->discover, domain, &e))
+        fault(c, "discover", "%s", e.text);
+}
+
 static void check_server(const struct check *c)
 {
     struct account *a = c->a;
     struct pop_url url;
+    char host[IDN_HOST];
     struct err e;
     bool is_url = is_set(a->server) && strstr(a->server, "://");
 
@@ -112,29 +129,48 @@ static void check_server(const struct check *c)
         fault(c, "server", "missing; write server = \"pop.example.org\"");
         return;
     }
-    if (is_set(a->server) && is_set(a->discover))
-        fault(c, "discover", "there is a server already; remove one of the two");
-    if (is_set(a->server) && !(is_url ? pop_url_parse(a->server, &url, &e) : parse_plain(a->server, &url, &e))) {
+    if (is_set(a->discover))
+        check_discover(c);
+    if (is_set(a->server) && !((is_url ? pop_url_parse(a->server, &url, &e) : parse_plain(a->server, &url, &e)) &&
+                               idn_host(url.host, host, &e))) {
         fault(c, "server", "%s", e.text);
         return;
     }
     if (is_set(a->server)) {
         if (is_url)
             take_url(c, &url);
-        set_string(&a->host, url.host);
+        set_string(&a->host, host);
         a->port = url.has_port ? url.port : 0;
     }
     if (!a->port)
         a->port = a->tls == TLS_MODE_STLS || a->tls == TLS_MODE_NONE ? 110 : 995;
 }
 
+/* R6186-07: the mail address, its domain in the form that every server can be told. */
+static void guess_user(struct account *a)
+{
+    const char *at = strrchr(a->discover, '@');
+    struct buf name = BUF(1024);
+    char domain[IDN_HOST];
+
+    if (is_set(a->user) || !at || at == a->discover || !idn_host(at + 1, domain, NULL))
+        return;
+    if (buf_put(&name, a->discover, (size_t)(at + 1 - a->discover)) && buf_put_str(&name, domain) &&
+        buf_put(&name, "", 1)) {
+        set_string(&a->user, (const char *)name.p);
+        a->user_guessed = true;
+    }
+    buf_free(&name);
+}
+
 static void check_user(const struct check *c)
 {
-    const struct account *a = c->a;
+    struct account *a = c->a;
     enum mech_id mech = mech_find(span_str(a->auth));
     bool bearer = span_iis(span_str(a->auth), "XOAUTH2") || span_iis(span_str(a->auth), "OAUTHBEARER");
     bool plain = span_iis(span_str(a->auth), "user") || bearer || (mech < MECH_N && mechs[mech].plaintext);
 
+    guess_user(a);
     if (!is_set(a->user) && mech != MECH_EXTERNAL)
         fault(c, "user", "missing; write user = \"name\"");
     if (bearer && !is_set(a->token_command))
@@ -158,11 +194,12 @@ static void check_tls(const struct check *c)
         warning(c, "tls", "without TLS everybody on the way can read and change mail%s",
                 a->plaintext_auth ? ", and read the password" : "");
     else if (a->verify == TLS_VERIFY_OFF)
-        warning(c, "verify",
-                "with \"off\" anybody can pose as the server and read password and mail; \"pin\" is safe");
+        warning(c, "verify", "with \"off\" anybody can pose as the server and read %s; \"pin\" is safe",
+                a->plaintext_auth ? "password and mail"
+                                  : "mail, so the password is not sent in clear text (plaintext-auth = yes would)");
     if (a->verify == TLS_VERIFY_PIN && a->npins == 0)
         fault(c, "verify", "\"pin\" needs pin = {\"sha256//...\"}; \"restante probe\" shows it");
-    if (a->plaintext_auth && a->tls != TLS_MODE_NONE)
+    if (a->plaintext_auth && a->tls != TLS_MODE_NONE && a->verify != TLS_VERIFY_OFF)
         warning(c, "plaintext-auth", "permits the password without TLS; this account uses TLS: remove it");
     if (is_set(a->certificate) != is_set(a->key))
         fault(c, is_set(a->key) ? "key" : "certificate", "certificate and key belong together; set both");
@@ -174,13 +211,14 @@ static void check_proxy(const struct check *c)
     static const char scheme[] = "socks5://";
     const char *text = c->a->proxy, *host = is_set(text) ? strrchr(text, '@') : NULL;
     struct pop_url url;
+    char ascii[IDN_HOST];
     struct err e;
 
     if (!is_set(text))
         return;
     if (strncmp(text, scheme, sizeof scheme - 1) != 0)
         fault(c, "proxy", "write socks5://HOST:PORT; other proxies are not known");
-    else if (!parse_plain(host ? host + 1 : text + sizeof scheme - 1, &url, &e))
+    else if (!parse_plain(host ? host + 1 : text + sizeof scheme - 1, &url, &e) || !idn_host(url.host, ascii, &e))
         fault(c, "proxy", "%s", e.text);
 }
 

@@ -54,9 +54,9 @@ const struct setting_row setting_account_rows[] = {
     TEXT("server", server, "",
          "host, host:port or URL (pops://host, pop://user;AUTH=mech@host:port)"),
     TEXT("discover", discover, "",
-         "mail address or domain whose servers are looked up in DNS (RFC 6186), instead of server"),
+         "mail address or domain whose servers are looked up in DNS (RFC 6186), instead of server; see SERVERS"),
     TEXT("user", user, "",
-         "name to log in with"),
+         "name to log in with; empty = the mail address of discover, and if it is refused, once, what stands before its @"),
     TEXT("authzid", authzid, "",
          "name of the mailbox when it is another's; empty = the user's own"),
     SECRET("password", password, "",
@@ -75,7 +75,8 @@ const struct setting_row setting_account_rows[] = {
     CHOICE("tls-min", tls_min, "1.2", tls_min_words,
          "oldest TLS version that is spoken"),
     WORD("verify", verify, "full", verify_words,
-         "what makes a server trustworthy: its certificate and name (full), a pin alone (pin), nothing (off)"),
+         "what makes a server trustworthy: its certificate and name (full), a pin alone (pin), nothing (off); off "
+         "sends no token, and a password in clear text with plaintext-auth alone"),
     { "pin", "pins", "", "SHA-256 of the server's public key, \"sha256//...\" as probe shows it; one of them must match",
       NULL, A(pins), 0, 0, SETTING_PINS, false },
     PATH("ca-file", ca_file, "",
@@ -87,10 +88,11 @@ const struct setting_row setting_account_rows[] = {
     PATH("key", key, "",
          "private key of the certificate in PEM"),
     TEXT("auth", auth, "auto",
-         "auto, user (USER and PASS), apop, or the name of one SASL mechanism; apop and CRAM-MD5 are never chosen "
-         "by themselves"),
+         "auto, user (USER and PASS), apop, or the name of one SASL mechanism; apop and CRAM-MD5 are never chosen by "
+         "themselves"),
     FLAG("plaintext-auth", plaintext_auth, "no",
-         "send the password even without TLS, for everybody on the way to read"),
+         "send the password even without TLS, for everybody on the way to read, or with verify = off, to whoever poses "
+         "as the server"),
     SECRET("proxy", proxy, "",
          "socks5://[user:password@]host[:port]"),
     WORD("family", family, "any", family_words,

@@ -82,12 +82,13 @@ void dialog_fail_reply(struct dialog *d, enum dialog_failure failure, const stru
     static const enum dialog_failure by_code[] = {
         [CODE_IN_USE] = FAILURE_IN_USE,     [CODE_LOGIN_DELAY] = FAILURE_LOGIN_DELAY,
         [CODE_SYS_TEMP] = FAILURE_SYS_TEMP, [CODE_SYS_PERM] = FAILURE_SYS_PERM,
-        [CODE_AUTH] = FAILURE_AUTH,         [CODE_OTHER] = FAILURE_NONE,
+        [CODE_AUTH] = FAILURE_AUTH,         [CODE_UTF8] = FAILURE_SYS_PERM,
+        [CODE_OTHER] = FAILURE_NONE,
     };
 
     if (by_code[r->code] != FAILURE_NONE)
         failure = by_code[r->code];
-    failed(d, (struct dialog_event){ .failure = failure, .code = r->code, .text = r->text });
+    failed(d, (struct dialog_event){ .failure = failure, .code = r->code, .text = r->text, .is_reply = true });
 }
 
 bool dialog_secure(const struct dialog *d)
@@ -189,7 +190,7 @@ void dialog_next(struct dialog *d)
     } else if (d->logged_in) {
         d->step = STEP_LISTING;
         list_ask(d);
-    } else if (d->capa.utf8 && !d->utf8_asked) { /* R6856-18 */
+    } else if ((d->capa.utf8 || d->conf->force_utf8) && !d->utf8_asked) { /* R6856-18 */
         d->step = STEP_LOGIN;
         d->utf8_asked = true;
         dialog_command(d, ANSWER_UTF8, span_str("UTF8"), span_str(""));
@@ -453,6 +454,7 @@ const char *dialog_failure_name(enum dialog_failure failure)
         [FAILURE_LOGIN_DELAY] = "login too soon",
         [FAILURE_SYS_TEMP] = "temporary trouble of the server",
         [FAILURE_SYS_PERM] = "lasting trouble of the server",
+        [FAILURE_CLIENT] = "the client itself",
     };
 
     return (size_t)failure < sizeof names / sizeof *names ? names[failure] : "unknown";

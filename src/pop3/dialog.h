@@ -57,14 +57,17 @@ struct dialog_sasl {
     void *ctx;
 };
 
+/* Bits of dialog_conf.mechs beyond the server's table of mechanisms. */
+enum { DIALOG_CRAM_MD5 = MECH_N, DIALOG_OAUTHBEARER, DIALOG_XOAUTH2 };
+
 struct dialog_conf {
     enum dialog_tls tls;
     enum dialog_auth auth;
     const char *user;            /* prepared name; no CR, LF, NUL */
     struct span password;        /* for USER/PASS and APOP */
     const char *sasl_name;       /* DIALOG_AUTH_SASL: "XOAUTH2", "SCRAM-SHA-256" …, else NULL */
-    uint32_t mechs;              /* DIALOG_AUTH_AUTO: MECH_BIT of those that may be used, MECH_BIT(MECH_N) is for
-                                  * CRAM-MD5; 0 = USER/PASS only */
+    uint32_t mechs;              /* DIALOG_AUTH_AUTO: MECH_BIT of those that may be used, of DIALOG_CRAM_MD5 … too;
+                                  * 0 = USER/PASS only */
     bool unverified;             /* TLS is up without the server's certificate being checked: a secret is as readable as
                                   * without TLS (R8314-C-04) */
     bool plaintext_auth;         /* readable or not: USER/PASS, PLAIN, LOGIN are permitted all the same; tokens never */
@@ -74,6 +77,7 @@ struct dialog_conf {
     bool force_pipelining;       /* quirk: true = pipeline although CAPA does not say so */
     bool lf_dot_ends;            /* quirk: a lone "." between bare LFs ends a message too */
     bool apop_after_stls;        /* use APOP with a timestamp that came before STLS (R1939-APOP-09) */
+    bool force_utf8;             /* say UTF8 before the login whether CAPA lists it or not (R6856-07) */
     bool login_only;             /* no listing: DIALOG_LOGGED_IN, CAPA, DIALOG_READY (probe) */
     bool no_login;               /* stop before login with DIALOG_READY: probe without credentials */
     bool want_uidl;              /* ask for UIDL (false: identity is by content) */
@@ -112,7 +116,8 @@ enum dialog_failure {
     FAILURE_NO_AUTH,    /* no permitted way to log in */
     FAILURE_AUTH,       /* credentials rejected */
     FAILURE_SERVER_AUTH,/* the server did not prove itself (SCRAM) */
-    FAILURE_IN_USE, FAILURE_LOGIN_DELAY, FAILURE_SYS_TEMP, FAILURE_SYS_PERM
+    FAILURE_IN_USE, FAILURE_LOGIN_DELAY, FAILURE_SYS_TEMP, FAILURE_SYS_PERM,
+    FAILURE_CLIENT      /* never of the dialog: who embeds it cannot go on */
 };
 
 /* Response code of an answer, any case, unknown sub-levels folded into the known level (R2449-RC-02). */
@@ -136,7 +141,7 @@ struct dialog_event {
     enum dialog_code code;
     uint32_t number;
     uint64_t octets;
-    bool has_octets, ok;
+    bool has_octets, ok, is_reply;    /* is_reply: of DIALOG_FAILED, the server refused something, text is its own */
     struct span text, uid, data;      /* text: without "+OK"/"-ERR" and without the response code (R2449-RC-04) */
     const struct dialog_capa *capa;
 };

@@ -2,8 +2,7 @@
  *
  * A mechanism that the server refuses before it has seen anything made of the password gives way to the next one;
  * a password that was rejected is not tried again in any way (R1939-USER-11). Without TLS, or with TLS towards
- * nobody knows whom, nothing goes out from which the password can be read, unless the account permits it. MECH_BIT(MECH_N) in conf->mechs stands for
- * CRAM-MD5, which has no row in the table of mechanisms.
+ * nobody knows whom, nothing goes out from which the password can be read, unless the account permits it.
  * Does not know: the exchange of a mechanism (dialog_sasl.c).
  */
 #include "pop3/dialog_impl.h"
@@ -65,16 +64,23 @@ static bool may_send(struct dialog *d, struct span secret)
     return !fault;
 }
 
-static const char *readable(const struct dialog *d)
+/* Why a secret does not go out, and what the account can say about it; a token goes to nobody in clear text. */
+static const char *readable(const struct dialog *d, bool token)
 {
-    return d->conf->unverified ? "anybody could read the secret: the server's certificate is not verified"
-                               : "the secret would be readable without TLS";
+    if (d->conf->unverified && token)
+        return "the server's certificate is not verified (verify = off), and a token is only sent to who is known: set "
+               "verify = full, or verify = pin with its pin";
+    if (d->conf->unverified)
+        return "the server's certificate is not verified (verify = off), so anybody could read the password: set verify = "
+               "full, or verify = pin with its pin; plaintext-auth = yes sends it all the same";
+    return token ? "a token is only sent inside of TLS: set tls = auto"
+                 : "without TLS anybody could read the password: set tls = auto; plaintext-auth = yes sends it all the same";
 }
 
 static void user_begin(struct dialog *d)
 {
     if (!dialog_secure(d) && !d->conf->plaintext_auth)
-        dialog_fail(d, FAILURE_NO_AUTH, readable(d));
+        dialog_fail(d, FAILURE_NO_AUTH, readable(d, false));
     else if (may_send(d, d->conf->password))
         dialog_command(d, ANSWER_USER, span_str("USER"), span_str(d->conf->user));
 }
@@ -102,25 +108,27 @@ static void apop_begin(struct dialog *d)
     buf_wipe(&args);
 }
 
-/* DIALOG_AUTH_AUTO, strongest first (R4422-02); MECH_N stands for CRAM-MD5. */
-static const uint8_t candidates[] = {
-    MECH_SCRAM_SHA_256_PLUS, MECH_SCRAM_SHA_1_PLUS, MECH_EXTERNAL, MECH_SCRAM_SHA_256,
-    MECH_SCRAM_SHA_1,        MECH_N,                MECH_PLAIN,    MECH_LOGIN,
+/* Ways of DIALOG_AUTH_AUTO (R4422-02): what is bound to this connection, a key, what proves the password without telling
+ * it, what holds good for a while, what can be guessed from, what tells it. */
+static const uint8_t strongest_first[] = {
+    MECH_SCRAM_SHA_256_PLUS, MECH_SCRAM_SHA_1_PLUS, MECH_EXTERNAL,   MECH_SCRAM_SHA_256, MECH_SCRAM_SHA_1,
+    DIALOG_OAUTHBEARER,      DIALOG_XOAUTH2,        DIALOG_CRAM_MD5, MECH_PLAIN,         MECH_LOGIN,
 };
-enum { CANDIDATES = sizeof candidates };
 
-/* Candidate i; NULL: not now. */
-static const char *candidate(const struct dialog *d, unsigned i)
+/* The name of a mechanism that may be tried now, or NULL. */
+static const char *candidate(const struct dialog *d, unsigned id)
 {
-    unsigned id = candidates[i];
+    bool secure = dialog_secure(d);
 
     if (!(d->conf->mechs & MECH_BIT(id)))
         return NULL;
-    if (id == MECH_N)
-        return d->capa.cram_md5 ? "CRAM-MD5" : NULL;
-    if (!(d->capa.mechs & MECH_BIT(id)))
-        return NULL;
-    if (mechs[id].plaintext && !dialog_secure(d) && !d->conf->plaintext_auth)
+    switch (id) {
+    case DIALOG_CRAM_MD5: return d->capa.cram_md5 ? "CRAM-MD5" : NULL;
+    case DIALOG_OAUTHBEARER: return d->capa.oauthbearer && secure ? "OAUTHBEARER" : NULL;
+    case DIALOG_XOAUTH2: return d->capa.xoauth2 && secure ? "XOAUTH2" : NULL;
+    default: break;
+    }
+    if (!(d->capa.mechs & MECH_BIT(id)) || (mechs[id].plaintext && !secure && !d->conf->plaintext_auth))
         return NULL;
     return mechs[id].name;
 }
@@ -135,8 +143,8 @@ static void no_way(struct dialog *d, const struct dialog_reply *refusal)
 
 void login_next(struct dialog *d, const struct dialog_reply *refusal)
 {
-    while (d->login.next < CANDIDATES) {
-        const char *name = candidate(d, d->login.next++);
+    while (d->login.next < sizeof strongest_first) {
+        const char *name = candidate(d, strongest_first[d->login.next++]);
 
         if (name && sasl_try(d, name, true))
             return;
@@ -163,7 +171,7 @@ static void sasl_only(struct dialog *d)
                     (c->oauthbearer && span_iis(name, "OAUTHBEARER")));
 
     if (!dialog_secure(d) && (token || (plain && !d->conf->plaintext_auth)))
-        dialog_fail(d, FAILURE_NO_AUTH, readable(d));
+        dialog_fail(d, FAILURE_NO_AUTH, readable(d, token));
     else if (!name.n || (!sasl_try(d, d->conf->sasl_name, offered) && d->step != STEP_END))
         dialog_fail(d, FAILURE_NO_AUTH, "");
 }

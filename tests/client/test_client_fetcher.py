@@ -27,7 +27,7 @@ HEAD = struct.Struct("<BBBBB3xIIQII")
 FIELDS = ("host user authzid srv_domain sasl_name pins proxy_user proxy_password port tls auth verify mechs top_lines "
           "connect_s reply_s read_s window max_octets use_proxy srv_implicit tls13_only plaintext_auth one_line_auth "
           "use_capa use_pipelining force_pipelining lf_dot_ends apop_after_stls login_only no_login want_uidl trace "
-          "has_certificate").split()
+          "has_certificate force_utf8").split()
 TLS, NO_TLS, USER, UNVERIFIED = 0, 2, 1, 2
 CHILDREN: list = []
 
@@ -58,7 +58,8 @@ class Fetcher:
         values.update(host="localhost", user="u", port=server.port, tls=NO_TLS, auth=USER, plaintext_auth=1, connect_s=5,
                       reply_s=5, read_s=5, window=1 << 30, use_capa=1, use_pipelining=1, want_uidl=1)
         values.update(job)
-        text = "".join(f"{name}={values.get(name, '')}\n" for name in FIELDS).encode()
+        version = subprocess.run([program.parent / "restante", "--version"], capture_output=True, text=True, check=True)
+        text = version.stdout.split()[-1] + "\n" + "".join(f"{name}={values.get(name, '')}\n" for name in FIELDS)
         self.link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.link.settimeout(20)
         env = dict(os.environ, ASAN_OPTIONS="exitcode=99", UBSAN_OPTIONS="print_stacktrace=1")
@@ -70,7 +71,7 @@ class Fetcher:
         with socket.create_connection(("127.0.0.1", server.port)) as sock:
             sock.setblocking(False)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
-            socket.send_fds(self.link, [self.packet(JOB, text=text)], [sock.fileno()])
+            socket.send_fds(self.link, [self.packet(JOB, text=text.encode())], [sock.fileno()])
         self.tell(SECRET, text=secret)
         self.tell(GO)
 

@@ -226,10 +226,10 @@ def test_daemon(tmp_path, delay):
 
 
 class NameServer:
-    """Answers every SRV question about _pop3s with one target, about all else with none."""
+    """Answers every SRV question about _pop3s with one target at these ports, about all else with none."""
 
-    def __init__(self, target: str, port: int):
-        self.target, self.to = target, port
+    def __init__(self, target: str, *ports: int):
+        self.target, self.to = target, ports
         self.asked = []
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.bind(("127.0.0.1", 0))
@@ -247,9 +247,13 @@ class NameServer:
             self.asked.append(name)
             found = name.startswith(b"_pop3s") or b"_pop3s" in name
             host = b"".join(bytes([len(p)]) + p.encode() for p in self.target.split(".")) + b"\0"
-            record = b"\xc0\x0c" + struct.pack(">HHIHHHH", 33, 1, 60, 6 + len(host), 0, 0, self.to) + host
-            self.sock.sendto(data[:2] + b"\x81\x80" + struct.pack(">HHHH", 1, int(found), 0, 0) + data[12:end]
-                             + (record if found else b""), peer)
+            records = [b"\xc0\x0c" + struct.pack(">HHIHHHH", 33, 1, 60, 6 + len(host), rank, 0, port) + host
+                       for rank, port in enumerate(self.to)] if found else []
+            answer = data[:2] + b"\x81\x80" + struct.pack(">HHHH", 1, len(records), 0, 0) + data[12:end]
+            try:
+                self.sock.sendto(answer + b"".join(records), peer)
+            except OSError:
+                return
 
     def __enter__(self):
         return self

@@ -104,8 +104,12 @@ static void test_job(void **state)
     assert_int_equal(back.port, 995);
     assert_true(back.window == UINT64_MAX && back.want_uidl && !back.trace);
     job_free(&back);
-    text.p[0] = 'X';
+    text.p[span_str(RESTANTE_VERSION "\n").n] = 'X';
     assert_false(job_parse(buf_span(&text), &back, &e));
+    assert_non_null(strstr(e.text, "two builds"));
+    text.p[0] = 'X'; /* another version, which the reader is told before anything else is looked at */
+    assert_false(job_parse(buf_span(&text), &back, &e));
+    assert_non_null(strstr(e.text, "restante-fetch is version " RESTANTE_VERSION ", restante is version X"));
     buf_free(&text);
     job.user = (char *)"bob\nport=1";
     text = BUF(JOB_TEXT);

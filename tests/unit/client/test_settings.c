@@ -1,6 +1,6 @@
 /* test_settings.c - the client's configuration: what it takes, what it derives, and how faults and dangers are told.
  *
- * Proves: C-28, C-38, R2384-03, R2384-04, R2384-06, R2595-STLS-15, R8314-C-02, R8314-C-05, XCL-10
+ * Proves: C-28, C-38, R2384-03, R2384-04, R6186-07, R2384-06, R2595-STLS-15, R8314-C-02, R8314-C-05, XCL-10
  * Does not know: forms of keep and of URLs (test_keep.c, test_pop_url.c).
  */
 #include "settings_help.h"
@@ -186,10 +186,47 @@ static void clear_text(void **state)
     try_end(&t);
     assert_true(try_text(&t, *state, ACCOUNT("a", "verify = off")));
     must_say(&t,
+             "1: warning: account \"a\".verify: with \"off\" anybody can pose as the server and read mail, so the "
+             "password is not sent in clear text (plaintext-auth = yes would); \"pin\" is safe");
+    try_end(&t);
+    assert_true(try_text(&t, *state, ACCOUNT("a", "verify = off plaintext-auth = yes")));
+    must_say(&t,
              "1: warning: account \"a\".verify: with \"off\" anybody can pose as the server and read password and "
              "mail; \"pin\" is safe");
+    assert_null(strstr(t.report, "remove it"));
     try_end(&t);
     assert_false(try_text(&t, *state, ACCOUNT("a", "verify = pin")));
+    try_end(&t);
+}
+
+/* R6186-07 */
+static void mail_address(void **state)
+{
+    static const char text[] = "account a { discover = \"%s\" deliver = \"maildir:/x\" %s }\n";
+    struct buf shown = BUF(100000);
+    struct tried t;
+    char file[300];
+
+    snprintf(file, sizeof file, text, "me@b\xc3\xbc" "cher.example", "");
+    assert_true(try_text(&t, *state, file));
+    assert_string_equal(t.settings->account[0].user, "me@xn--bcher-kva.example");
+    assert_true(t.settings->account[0].user_guessed);
+    assert_true(settings_show(t.settings, true, &shown)); /* what is shown means the same when it is read again */
+    assert_null(memmem(shown.p, shown.n, "user", 4));
+    buf_free(&shown);
+    try_end(&t);
+    snprintf(file, sizeof file, text, "me@d.example", "user = me");
+    assert_true(try_text(&t, *state, file));
+    assert_string_equal(t.settings->account[0].user, "me");
+    assert_false(t.settings->account[0].user_guessed);
+    try_end(&t);
+    snprintf(file, sizeof file, text, "d.example", "");
+    assert_false(try_text(&t, *state, file));
+    must_say(&t, "1: account \"a\".user: missing; write user = \"name\"");
+    try_end(&t);
+    snprintf(file, sizeof file, text, "@d.example", "");
+    assert_false(try_text(&t, *state, file));
+    must_say(&t, "1: account \"a\".discover: nothing stands before \"@\"");
     try_end(&t);
 }
 
@@ -381,6 +418,7 @@ int main(void)
         in_folder(secrets_need_a_private_file),
         in_folder(no_line_ends_in_values),
         in_folder(clear_text),
+        in_folder(mail_address),
         in_folder(contradictions),
         in_folder(rivals),
         in_folder(command_line),

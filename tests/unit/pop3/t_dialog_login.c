@@ -1,7 +1,8 @@
 /* t_dialog_login.c - the client's ways to log in: which one is chosen, what is sent, how a refusal is read.
  *
  * Proves: R1939-USER-10, R1939-USER-11, R1939-APOP-08, R1939-APOP-09, R2449-LEN-04, R3206-08, R5034-08, R5034-12,
- * R5034-14, R5034-27, R5034-LEN, R6856-15, R2595-STLS-15, R2595-STLS-17, XOA2-04, XOA2-05, R5802-13, R4422-02
+ * R5034-14, R5034-27, R5034-LEN, R6856-07, R6856-10, R6856-15, R2595-STLS-15, R2595-STLS-17, XOA2-04, XOA2-05,
+ * R5802-13, R4422-02
  */
 #include "scene.h"
 
@@ -13,7 +14,7 @@
 #define CAPA(lines, told) GREET "C: CAPA\nS: +OK\n" lines "S: .\nE: CAPA" told "\n"
 #define IN(method) "E: LOGGED_IN " method "\nC: CAPA\n"
 
-enum { ALL = (1u << (MECH_N + 1)) - 1 };
+enum { ALL = (1u << (DIALOG_XOAUTH2 + 1)) - 1 };
 
 static struct dialog_conf conf;
 
@@ -88,6 +89,18 @@ static void test_user_arguments(void **state)
     play(CAPA("", "") "E: FAILED no way to log in\n");
     conf.user = "";
     play(CAPA("", "") "E: FAILED no way to log in\n");
+}
+
+/* R6856-07: a refusal with [UTF8] is not the password's; a session that says UTF8 unasked comes next. */
+static void test_utf8(void **state)
+{
+    (void)state;
+    play(CAPA("", "") "C: USER bob\nS: +OK\nC: PASS secret\nS: -ERR [UTF8] x\nE: FAILED lasting trouble of the server\n");
+    conf.force_utf8 = true;
+    play(CAPA("", "") "C: UTF8\nS: +OK\nC: USER bob\nS: +OK\nC: PASS secret\nS: +OK\n" IN("USER"));
+    play(CAPA("", "") "C: UTF8\nS: -ERR what\nC: USER bob\n");
+    conf.tls = DIALOG_TLS_STLS;
+    play(CAPA("S: STLS\n", " stls") "C: STLS\nS: +OK\nE: NEED_TLS\nT:\nC: CAPA\nS: -ERR\nE: CAPA unknown\nC: UTF8\n");
 }
 
 static void test_clear(void **state)
@@ -251,6 +264,25 @@ static void test_strongest_first(void **state)
     conf.sasl_name = NULL;
 }
 
+/* R4422-02: one after the other, as each is refused before it has said anything of a secret. */
+static void test_order(void **state)
+{
+    (void)state;
+    conf.auth = DIALOG_AUTH_AUTO;
+    conf.mechs = ALL;
+    conf.one_line_auth = false;
+    play(CAPA("S: SASL LOGIN PLAIN XOAUTH2 OAUTHBEARER CRAM-MD5 SCRAM-SHA-1 EXTERNAL SCRAM-SHA-256 SCRAM-SHA-1-PLUS "
+              "SCRAM-SHA-256-PLUS\n",
+              " cram-md5 xoauth2 oauthbearer SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-1 EXTERNAL PLAIN LOGIN")
+         "C: AUTH SCRAM-SHA-256-PLUS\nS: -ERR\nC: AUTH SCRAM-SHA-1-PLUS\nS: -ERR\nC: AUTH EXTERNAL\nS: -ERR\n"
+         "C: AUTH SCRAM-SHA-256\nS: -ERR\nC: AUTH SCRAM-SHA-1\nS: -ERR\nC: AUTH OAUTHBEARER\nS: -ERR\n"
+         "C: AUTH XOAUTH2\nS: -ERR\nC: AUTH CRAM-MD5\nS: -ERR\nC: AUTH PLAIN\nS: -ERR\nC: AUTH LOGIN\nS: -ERR\n"
+         "C: USER bob\n");
+    conf.unverified = true; /* no token to nobody knows whom, whatever is permitted for the password */
+    conf.plaintext_auth = true;
+    play(CAPA("S: SASL XOAUTH2 OAUTHBEARER PLAIN\n", " xoauth2 oauthbearer PLAIN") "C: AUTH PLAIN\n");
+}
+
 static void test_lines(void **state)
 {
     (void)state;
@@ -363,6 +395,7 @@ int main(void)
         cmocka_unit_test_setup(test_strongest_first, set_up),
         cmocka_unit_test_setup(test_lines, set_up),          cmocka_unit_test_setup(test_rounds, set_up),
         cmocka_unit_test_setup(test_initial_length, set_up), cmocka_unit_test_setup(test_unverified, set_up),
+        cmocka_unit_test_setup(test_utf8, set_up),           cmocka_unit_test_setup(test_order, set_up),
     };
 
     return cmocka_run_group_tests_name("dialog_login", tests, NULL, NULL);
