@@ -197,7 +197,7 @@ def test_11_utf8_mail_is_refused(tmp_path, monkeypatch, announced):
     """A message that the server gives only after UTF8: it comes, or it stays there and all others come."""
     from popfault import Visit
 
-    kept = Visit.do_retr
+    kept, kept_reply = Visit.do_retr, Visit.reply
 
     def do_retr(self, rest):
         n = self.number_of(rest)
@@ -205,19 +205,20 @@ def test_11_utf8_mail_is_refused(tmp_path, monkeypatch, announced):
             return self.reply("-", b"-ERR [UTF8] this message needs UTF8\r\n")
         return kept(self, rest)
 
-    def do_utf8(self, rest):
-        self.utf8 = announced
-        self.reply("UTF8", b"+OK\r\n" if announced else b"-ERR unknown\r\n")
+    def reply(self, verb, data):
+        if verb == "UTF8" and announced:
+            self.utf8, data = True, b"+OK\r\n"
+        return kept_reply(self, verb, data)
 
     monkeypatch.setattr(Visit, "do_retr", do_retr)
-    monkeypatch.setattr(Visit, "do_utf8", do_utf8, raising=False)
+    monkeypatch.setattr(Visit, "reply", reply)
     words = (b"USER", b"UIDL", b"TOP") + ((b"UTF8",) if announced else ())
     with PopFault(MESSAGES, door=Door(words=words)) as server:
         client = Client(tmp_path)
         code, out = client.run(server.port, "none", retries=1)
         assert whole(out)
         left = [] if code == 0 else [b"uid-3"]
-        assert (code == 0) == announced, out  # one more session that says UTF8 first (R6856-07)
+        assert (code == 0) == announced, out
         assert server.uids() == left, out
         assert stored(client.maildir) == sorted(as_stored(d) for u, d in MESSAGES if u not in left)
         monkeypatch.setattr(Visit, "do_retr", kept)
