@@ -19,9 +19,12 @@ static bool show_account(const struct account *a, const struct account *defaults
 {
     if (!buf_printf(out, "account \"%s\" {\n", a->name))
         return false;
-    for (const struct setting_row *row = setting_account_rows; row->name; row++)
-        if ((!only_changed || !setting_same(row, a, defaults)) && !put_line(row, a, "    ", out))
+    for (const struct setting_row *row = setting_account_rows; row->name; row++) {
+        const struct account *from = a->user_guessed && strcmp(row->name, "user") == 0 ? defaults : a; /* as it was set */
+
+        if ((!only_changed || !setting_same(row, from, defaults)) && !put_line(row, from, "    ", out))
             return false;
+    }
     return buf_put_str(out, "}\n");
 }
 

@@ -203,6 +203,7 @@ static void clear_text(void **state)
 static void mail_address(void **state)
 {
     static const char text[] = "account a { discover = \"%s\" deliver = \"maildir:/x\" %s }\n";
+    struct buf shown = BUF(100000);
     struct tried t;
     char file[300];
 
@@ -210,6 +211,9 @@ static void mail_address(void **state)
     assert_true(try_text(&t, *state, file));
     assert_string_equal(t.settings->account[0].user, "me@xn--bcher-kva.example");
     assert_true(t.settings->account[0].user_guessed);
+    assert_true(settings_show(t.settings, true, &shown)); /* what is shown means the same when it is read again */
+    assert_null(memmem(shown.p, shown.n, "user", 4));
+    buf_free(&shown);
     try_end(&t);
     snprintf(file, sizeof file, text, "me@d.example", "user = me");
     assert_true(try_text(&t, *state, file));
