@@ -129,7 +129,7 @@ static struct mdview *show(struct mdfind *f, struct mdlist *l, const struct stor
 {
     struct mdsnap snap = { .legacy = policy->need_legacy };
     struct mdview *view = NULL;
-    bool ok = scanned ? mdsnap_measure(&snap, l, f, e) : mdsnap_count(l, f, policy->need_legacy, e);
+    bool ok = scanned ? mdsnap_measure(&snap, l, f, e) : mdsnap_count(&snap, l, f, e);
 
     if (ok) {
         mdlist_sort(l); /* without what turned out unreadable */

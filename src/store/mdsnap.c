@@ -105,7 +105,7 @@ bool mdsnap_measure(struct mdsnap *snap, struct mdlist *l, struct mdfind *f, str
     snap->has_old = open_index(f->dir_ref, &snap->old, &snap->old_octets);
     if (snap->has_old)
         take_known(l, &snap->old, snap->legacy);
-    return mdsnap_count(l, f, snap->legacy, e);
+    return mdsnap_count(snap, l, f, e);
 }
 
 /* What message i is in the listing. */
@@ -191,7 +191,7 @@ static void write_index(const struct mddir *d, struct span octets)
         mddir_drop_own(d, tmp_name);
 }
 
-/* A short one: made in memory, and written to the disk for the next process. */
+/* A short one. */
 static struct mdview *publish_short(struct mdsnap *snap, const struct index_source *src, const struct mddir *d,
                                     struct err *e)
 {
@@ -202,7 +202,7 @@ static struct mdview *publish_short(struct mdsnap *snap, const struct index_sour
     mdsnap_abandon(snap);
     if (index_write_octets(&octets, src, e))
         view = mdview_of_octets(buf_span(&octets), e);
-    if (view && !same)
+    if (view && !same && snap->worthy)
         write_index(d, buf_span(&octets));
     buf_free(&octets);
     return view;
@@ -260,6 +260,8 @@ void mdsnap_shrink(const struct mdview *view, const uint8_t *marks, const struct
     uint64_t octets;
     int fd;
 
+    if (r.h.count <= MDVIEW_SHORT)
+        return; /* what it holds too much is no harm */
     for (uint32_t i = 0; i < r.h.count; i++)
         src.count += !(marks[i / 8] >> (i % 8) & 1);
     if (replace_index(d, &src, &fd, &octets))
