@@ -248,9 +248,9 @@ static void mark_all_seen(struct drop *drop, const struct store_commit *c)
 }
 
 /* The listing after a commit, for the next open. */
-static void update_listing(struct drop *drop, const struct store_commit *c)
+static void update_listing(struct drop *drop, const struct store_commit *c, bool any_deleted)
 {
-    if (!mdopen_after_commit(&drop->find, &drop->policy) && c->deleted)
+    if (!mdopen_after_commit(&drop->find, &drop->policy) && any_deleted)
         mdsnap_shrink(drop->view, c->deleted, &drop->dir);
 }
 
@@ -269,8 +269,7 @@ static bool commit_locked(struct drop *drop, const struct store_commit *c, struc
     if (deleted)
         ok = mdcommit_run(&drop->find, &victims, drop->policy.durable, out, e);
     index_reader_rest(&drop->reader);
-    if (deleted)
-        update_listing(drop, c);
+    update_listing(drop, c, deleted > 0);
     return ok;
 }
 

@@ -68,15 +68,13 @@ static bool learn(struct warm_facts *facts, const struct mdlist *l, const struct
 /* Messages with several names, with what they were seen to be. False when they are too many to be looked at. */
 static bool learn_linked(struct warm_names *linked, const struct mdlist *l)
 {
-    enum { LINKED_MAX = 256 };
-
     for (uint32_t i = 0; i < l->n && !linked->lost; i++) {
         const struct md_msg *m = &l->v[i];
         struct warm_name *name;
 
         if (m->links < 2)
             continue;
-        name = warm_name_add(linked, (enum md_sub)m->sub, mdlist_name(l, m), LINKED_MAX);
+        name = warm_name_add(linked, (enum md_sub)m->sub, mdlist_name(l, m), WARM_NAMES);
         if (name) {
             name->size = m->size;
             name->mtime_ns = m->mtime_ns;
