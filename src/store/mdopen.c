@@ -102,14 +102,13 @@ static void settle(struct warm *w, struct warm_visit *v, const struct mddir *d)
 
     for (int i = 0; i < ROUNDS; i++) {
         struct warm_names names = { 0 };
-        struct mdlist l;
+        struct mddelta delta;
         struct md_state now;
         bool any = false, same = true, ok = mdstate_take(d, &now) && warm_take(w, v, &names, &any);
 
         if (ok && any) {
-            mdlist_init(&l);
-            same = mdrecall(&l, d, facts->view, &names) == MDRECALL_SAME;
-            mdlist_free(&l);
+            same = mdrecall(&delta, d, facts->view, &names) == MDRECALL_SAME;
+            mddelta_free(&delta);
         }
         if (ok && same)
             facts->state = now;
@@ -140,15 +139,15 @@ static struct mdview *show(struct mdfind *f, struct mdlist *l, const struct stor
 
 /* What is there now: looks at the touched names until none was touched meanwhile, for a message may be given another
  * name between the event that told of one and our look at it (MD-11). */
-static enum mdrecall look_again(struct mdlist *l, const struct mddir *d, struct warm *w, struct warm_visit *v,
-                                struct warm_names *names)
+static enum mdrecall look_again(struct mddelta *delta, const struct mddir *d, struct warm *w,
+                                struct warm_visit *v, struct warm_names *names)
 {
     struct warm_facts *facts = warm_facts(v);
     struct md_state now;
     bool any = true;
 
     for (int i = 0; i < ROUNDS && any; i++) {
-        enum mdrecall how = mdrecall(l, d, facts->view, names);
+        enum mdrecall how = mdrecall(delta, d, facts->view, names);
 
         if (how == MDRECALL_ODD || !mdstate_take(d, &now) || !mdstate_has_uids(&now, &facts->state) ||
             !warm_take(w, v, names, &any))
@@ -156,9 +155,29 @@ static enum mdrecall look_again(struct mdlist *l, const struct mddir *d, struct 
         facts->state = now;
         if (!any)
             return how;
-        mdlist_free(l);
+        if (i + 1 < ROUNDS)
+            mddelta_free(delta);
     }
     return MDRECALL_ODD;
+}
+
+/* The listing anew, from the old one and what differs. */
+static struct mdview *renew(struct mdfind *f, const struct store_policy *policy, struct mddelta *delta,
+                            struct warm_facts *facts)
+{
+    struct mdview *view = NULL;
+    struct mdlist l;
+
+    mdlist_init(&l);
+    if (mdrecall_all(&l, delta, facts->view)) {
+        tidy(f->dir_ref, &l, policy);
+        mdlist_sort(&l);
+        view = show(f, &l, policy, false, NULL);
+    }
+    if (view && !learn(facts, &l, policy))
+        mdview_leave(&view);
+    mdlist_free(&l);
+    return view;
 }
 
 /* What is remembered is shown as it is, or after the changes that the touched names tell. False: scan. */
@@ -168,27 +187,23 @@ static bool recall(struct mdfind *f, const struct store_policy *policy, struct w
     struct warm_facts *facts = warm_facts(v);
     bool chores = has_chores(facts, policy), ok = true;
     struct mdview *view = NULL;
+    struct mddelta delta;
     enum mdrecall how;
-    struct mdlist l;
 
     if (!names->n && !chores)
         return true;
-    mdlist_init(&l);
-    how = look_again(&l, f->dir_ref, policy->warm, v, names);
-    if (how != MDRECALL_SAME || chores) {
-        ok = how != MDRECALL_ODD && !facts->linked.n;
-        if (ok) {
-            tidy(f->dir_ref, &l, policy);
-            mdlist_sort(&l);
-            view = show(f, &l, policy, false, NULL);
-        }
-        ok = view && learn(facts, &l, policy);
+    how = look_again(&delta, f->dir_ref, policy->warm, v, names);
+    if (how == MDRECALL_ODD || (how != MDRECALL_SAME && facts->linked.n) || (chores && facts->linked.n)) {
+        ok = false;
+    } else if (how == MDRECALL_CHANGED || chores) {
+        view = renew(f, policy, &delta, facts);
+        ok = view != NULL;
     }
     if (view) {
         mdview_leave(&facts->view);
         facts->view = view;
     }
-    mdlist_free(&l);
+    mddelta_free(&delta);
     return ok;
 }
 
