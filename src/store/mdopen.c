@@ -4,10 +4,13 @@
 #include "base/clock.h"
 #include "base/sys.h"
 #include "store/mdcommit.h"
+#include "store/mdmerge.h"
 #include "store/mdrecall.h"
 #include "store/mdsnap.h"
 #include "store/mdtidy.h"
 #include "store/mduid.h"
+
+#include <stdlib.h>
 
 enum {
     DAY_S = 86400,
@@ -180,6 +183,34 @@ static struct mdview *renew(struct mdfind *f, const struct store_policy *policy,
     return view;
 }
 
+/* The same by copying what stays. NULL where that cannot be done; then the fresh messages are as they were, but for
+ * what tidying did. */
+static struct mdview *merge(struct mdfind *f, const struct store_policy *policy, struct mddelta *delta,
+                            struct warm_facts *facts)
+{
+    struct mdsnap snap = { .legacy = policy->need_legacy };
+    struct uidmap none = { 0 };
+    struct mdmerged merged = { 0 };
+    struct mdview *view = NULL;
+
+    if (facts->state.uidl || !delta->plain)
+        return NULL;
+    if (policy->move_to_cur)
+        mdtidy_move(&delta->fresh, f->dir_ref);
+    mdlist_sort(&delta->fresh);
+    if (mdsnap_count(&snap, &delta->fresh, f, NULL)) {
+        mdlist_sort(&delta->fresh);
+        if (!delta->fresh.unsure && mduid_assign(&delta->fresh, &none) && mdmerge(&merged, facts->view, delta))
+            view = mdsnap_publish_octets(&snap, merged.listing, f->dir_ref, NULL);
+    }
+    if (view) {
+        facts->in_new = merged.in_new;
+        facts->oldest = merged.oldest;
+    }
+    free(merged.memory);
+    return view;
+}
+
 /* What is remembered is shown as it is, or after the changes that the touched names tell. False: scan. */
 static bool recall(struct mdfind *f, const struct store_policy *policy, struct warm_visit *v,
                    struct warm_names *names)
@@ -196,7 +227,9 @@ static bool recall(struct mdfind *f, const struct store_policy *policy, struct w
     if (how == MDRECALL_ODD || (how != MDRECALL_SAME && facts->linked.n) || (chores && facts->linked.n)) {
         ok = false;
     } else if (how == MDRECALL_CHANGED || chores) {
-        view = renew(f, policy, &delta, facts);
+        view = chores ? NULL : merge(f, policy, &delta, facts);
+        if (!view)
+            view = renew(f, policy, &delta, facts);
         ok = view != NULL;
     }
     if (view) {

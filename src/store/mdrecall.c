@@ -290,6 +290,7 @@ bool mdrecall_all(struct mdlist *l, const struct mddelta *delta, const struct md
     index_reader_rest(&reader);
     l->new_mtime_ns = reader.h.new_mtime_ns;
     l->cur_mtime_ns = reader.h.cur_mtime_ns;
+    l->unsure = delta->fresh.unsure;
     ok = ok && add_fresh(l, &delta->fresh);
     if (ok)
         mdlist_sort(l);

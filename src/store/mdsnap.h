@@ -36,6 +36,10 @@ bool mdsnap_count(struct mdsnap *snap, struct mdlist *l, struct mdfind *f, struc
  * writing a file costs more than counting a few small messages again. NULL on failure. */
 struct mdview *mdsnap_publish(struct mdsnap *snap, struct mdlist *l, const struct mddir *d, struct err *e);
 
+/* The same of a listing that is made already. */
+struct mdview *mdsnap_publish_octets(const struct mdsnap *snap, struct span octets, const struct mddir *d,
+                                     struct err *e);
+
 /* Instead of mdsnap_publish, after a failure. */
 void mdsnap_abandon(struct mdsnap *snap);
 
