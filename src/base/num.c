@@ -60,21 +60,6 @@ size_t num_put_u64(uint8_t *dst, uint64_t v)
     return n;
 }
 
-void le_put(uint8_t *dst, uint64_t v, unsigned octets)
-{
-    for (unsigned i = 0; i < octets; i++)
-        dst[i] = (uint8_t)(v >> (8 * i));
-}
-
-uint64_t le_get(const uint8_t *src, unsigned octets)
-{
-    uint64_t v = 0;
-
-    for (unsigned i = 0; i < octets; i++)
-        v |= (uint64_t)src[i] << (8 * i);
-    return v;
-}
-
 void hex_put(uint8_t *dst, struct span s)
 {
     static const char digits[] = "0123456789abcdef";

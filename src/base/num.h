@@ -23,8 +23,20 @@ bool num_all_saturating(struct span in, uint64_t *out);
 size_t num_put_u64(uint8_t *dst, uint64_t v);
 
 /* Little-endian integers of 1..8 octets: formats on disk and between processes. */
-void le_put(uint8_t *dst, uint64_t v, unsigned octets);
-uint64_t le_get(const uint8_t *src, unsigned octets);
+static inline void le_put(uint8_t *dst, uint64_t v, unsigned octets) /* inline: one store where octets is fixed */
+{
+    for (unsigned i = 0; i < octets; i++)
+        dst[i] = (uint8_t)(v >> (8 * i));
+}
+
+static inline uint64_t le_get(const uint8_t *src, unsigned octets)
+{
+    uint64_t v = 0;
+
+    for (unsigned i = 0; i < octets; i++)
+        v |= (uint64_t)src[i] << (8 * i);
+    return v;
+}
 
 /* Two hexadecimal digits per byte, lower case; dst holds 2 * s.n octets. */
 void hex_put(uint8_t *dst, struct span s);

@@ -122,6 +122,17 @@ struct mdname mdname_parse(struct span name)
     return m;
 }
 
+/* An info part has the name's first comma, or a field has: what is before the comma tells which. */
+struct span mdname_base(struct span name)
+{
+    const uint8_t *comma = name.n ? memchr(name.p, ',', name.n) : NULL;
+    size_t n = comma ? (size_t)(comma - name.p) : name.n;
+
+    if (comma && n >= 2 && comma[-2] == ':' && (comma[-1] == '1' || comma[-1] == '2'))
+        n -= 2;
+    return span_of(name.p, n);
+}
+
 bool mdname_is_message(struct span name)
 {
     return name.n >= 1 && name.n <= MDNAME_MAX && name.p[0] != '.' && !memchr(name.p, '/', name.n) &&

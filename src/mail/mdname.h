@@ -32,6 +32,9 @@ struct mdname {
 
 struct mdname mdname_parse(struct span name);
 
+/* The base alone, at less cost. */
+struct span mdname_base(struct span name);
+
 /* Is it a name that can be a message: no leading dot, no '/', 1..255 octets (MD-07). */
 bool mdname_is_message(struct span name);
 

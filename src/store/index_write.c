@@ -115,19 +115,38 @@ bool index_write_octets(struct buf *to, const struct index_source *src, struct e
     return true;
 }
 
-bool index_write_memfd(const struct index_source *src, int *fd, uint64_t *octets, struct err *e)
+static bool seal(int *fd, struct err *e)
+{
+    if (sys->seal(*fd, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) == 0)
+        return true;
+    err_errno(e, "seal", "the listing");
+    sys_close(fd);
+    return false;
+}
+
+static bool new_memfd(int *fd, struct err *e)
 {
     *fd = sys->memfd("restante-listing", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (*fd < 0)
-        return err_errno(e, "memfd_create", "for the listing");
-    if (!index_write(*fd, src, octets, e)) {
-        sys_close(fd);
+    return *fd >= 0 || err_errno(e, "memfd_create", "for the listing");
+}
+
+bool index_write_memfd(const struct index_source *src, int *fd, uint64_t *octets, struct err *e)
+{
+    if (!new_memfd(fd, e))
         return false;
-    }
-    if (sys->seal(*fd, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0) {
-        err_errno(e, "seal", "the listing");
-        sys_close(fd);
+    if (index_write(*fd, src, octets, e))
+        return seal(fd, e);
+    sys_close(fd);
+    return false;
+}
+
+bool index_memfd(struct span octets, int *fd, struct err *e)
+{
+    if (!new_memfd(fd, e))
         return false;
-    }
-    return true;
+    if (sys_write_all(*fd, octets))
+        return seal(fd, e);
+    failed(e);
+    sys_close(fd);
+    return false;
 }

@@ -28,7 +28,10 @@ bool index_write(int fd, const struct index_source *src, uint64_t *octets, struc
 /* The same into an empty buffer. */
 bool index_write_octets(struct buf *to, const struct index_source *src, struct err *e);
 
-/* The same as a sealed memfd, which the caller closes. */
+/* A sealed memfd of octets that are there. */
+bool index_memfd(struct span octets, int *fd, struct err *e);
+
+/* index_write as a sealed memfd, which the caller closes. */
 bool index_write_memfd(const struct index_source *src, int *fd, uint64_t *octets, struct err *e);
 
 #endif

@@ -7,6 +7,7 @@
  */
 #include "base/log.h"
 #include "base/sys.h"
+#include "store/index_write.h"
 #include "store/lock.h"
 #include "store/mdcommit.h"
 #include "store/mdopen.h"
@@ -14,7 +15,6 @@
 #include "store/warm.h"
 
 #include <stdlib.h>
-#include <sys/mman.h>
 
 struct drop {
     struct mddir dir; /* at rest until a message is asked for */
@@ -42,17 +42,6 @@ static void change_end(struct drop *drop)
 {
     if (drop->policy.sessions == STORE_SHARED)
         lock_change_end(drop->lock);
-}
-
-static bool octets_memfd(struct span octets, int *fd, struct err *e)
-{
-    *fd = sys->memfd("restante-listing", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (*fd >= 0 && sys_write_all(*fd, octets) &&
-        sys->seal(*fd, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) == 0)
-        return true;
-    err_errno(e, "write", "the listing");
-    sys_close(fd);
-    return false;
 }
 
 static struct drop *drop_new(const struct store_policy *policy)
@@ -151,7 +140,7 @@ static bool drop_listing(struct drop *drop, int *fd, uint64_t *octets, struct er
     *fd = mdview_file(drop->view, octets);
     if (*fd >= 0)
         return true;
-    if (drop->listing < 0 && !octets_memfd(mdview_octets(drop->view), &drop->listing, e))
+    if (drop->listing < 0 && !index_memfd(mdview_octets(drop->view), &drop->listing, e))
         return false;
     *fd = drop->listing;
     return true;
@@ -248,9 +237,9 @@ static void mark_all_seen(struct drop *drop, const struct store_commit *c)
 }
 
 /* The listing after a commit, for the next open. */
-static void update_listing(struct drop *drop, const struct store_commit *c)
+static void update_listing(struct drop *drop, const struct store_commit *c, bool any_deleted)
 {
-    if (!mdopen_after_commit(&drop->find, &drop->policy) && c->deleted)
+    if (!mdopen_after_commit(&drop->find, &drop->policy) && any_deleted)
         mdsnap_shrink(drop->view, c->deleted, &drop->dir);
 }
 
@@ -269,8 +258,7 @@ static bool commit_locked(struct drop *drop, const struct store_commit *c, struc
     if (deleted)
         ok = mdcommit_run(&drop->find, &victims, drop->policy.durable, out, e);
     index_reader_rest(&drop->reader);
-    if (deleted)
-        update_listing(drop, c);
+    update_listing(drop, c, deleted > 0);
     return ok;
 }
 

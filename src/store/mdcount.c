@@ -14,6 +14,8 @@ enum {
     COUNT_TRIES = 3, /* a message that is written while we count it is counted again */
     HELPERS = 3,     /* so many wait for the disk beside us */
     MANY = 256,      /* messages to count that are worth helpers */
+    WORTH_MESSAGES = 16, /* counting less than this again is cheaper than writing a file: measured */
+    WORTH_OCTETS = 256 * 1024,
     PIECE = 32       /* messages a helper takes at a time */
 };
 
@@ -178,21 +180,26 @@ static uint32_t count_together(struct mdlist *l, struct mdfind *f, bool legacy)
     return atomic_load(&c.wrong_hints);
 }
 
-bool mdsnap_count(struct mdlist *l, struct mdfind *f, bool legacy, struct err *e)
+bool mdsnap_count(struct mdsnap *snap, struct mdlist *l, struct mdfind *f, struct err *e)
 {
-    uint32_t unknown = 0, wrong_hints = 0;
+    uint32_t wrong_hints = 0, unknown = 0;
+    uint64_t octets = 0;
 
     for (uint32_t i = 0; i < l->n; i++)
-        unknown += !l->v[i].known;
+        if (!l->v[i].known) {
+            unknown++;
+            octets += l->v[i].size;
+        }
     if (unknown >= MANY)
-        wrong_hints = count_together(l, f, legacy);
+        wrong_hints = count_together(l, f, snap->legacy);
     for (uint32_t i = 0; i < l->n && unknown; i++) {
         if (l->v[i].known)
             continue;
-        if (!count_one(l, f, &l->v[i], legacy, e))
+        if (!count_one(l, f, &l->v[i], snap->legacy, e))
             return false;
         wrong_hints += is_hint_wrong(l, &l->v[i]);
     }
+    snap->worthy = unknown >= WORTH_MESSAGES || octets >= WORTH_OCTETS || wrong_hints;
     if (wrong_hints)
         event(LOG_INFO, "size-hints-wrong", F_STR("path", f->dir_ref->path), F_U64("messages", wrong_hints));
     return true;

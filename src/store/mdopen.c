@@ -4,10 +4,13 @@
 #include "base/clock.h"
 #include "base/sys.h"
 #include "store/mdcommit.h"
+#include "store/mdmerge.h"
 #include "store/mdrecall.h"
 #include "store/mdsnap.h"
 #include "store/mdtidy.h"
 #include "store/mduid.h"
+
+#include <stdlib.h>
 
 enum {
     DAY_S = 86400,
@@ -68,15 +71,13 @@ static bool learn(struct warm_facts *facts, const struct mdlist *l, const struct
 /* Messages with several names, with what they were seen to be. False when they are too many to be looked at. */
 static bool learn_linked(struct warm_names *linked, const struct mdlist *l)
 {
-    enum { LINKED_MAX = 256 };
-
     for (uint32_t i = 0; i < l->n && !linked->lost; i++) {
         const struct md_msg *m = &l->v[i];
         struct warm_name *name;
 
         if (m->links < 2)
             continue;
-        name = warm_name_add(linked, (enum md_sub)m->sub, mdlist_name(l, m), LINKED_MAX);
+        name = warm_name_add(linked, (enum md_sub)m->sub, mdlist_name(l, m), WARM_NAMES);
         if (name) {
             name->size = m->size;
             name->mtime_ns = m->mtime_ns;
@@ -104,14 +105,13 @@ static void settle(struct warm *w, struct warm_visit *v, const struct mddir *d)
 
     for (int i = 0; i < ROUNDS; i++) {
         struct warm_names names = { 0 };
-        struct mdlist l;
+        struct mddelta delta;
         struct md_state now;
         bool any = false, same = true, ok = mdstate_take(d, &now) && warm_take(w, v, &names, &any);
 
         if (ok && any) {
-            mdlist_init(&l);
-            same = mdrecall(&l, d, facts->view, &names) == MDRECALL_SAME;
-            mdlist_free(&l);
+            same = mdrecall(&delta, d, facts->view, &names) == MDRECALL_SAME;
+            mddelta_free(&delta);
         }
         if (ok && same)
             facts->state = now;
@@ -129,7 +129,7 @@ static struct mdview *show(struct mdfind *f, struct mdlist *l, const struct stor
 {
     struct mdsnap snap = { .legacy = policy->need_legacy };
     struct mdview *view = NULL;
-    bool ok = scanned ? mdsnap_measure(&snap, l, f, e) : mdsnap_count(l, f, policy->need_legacy, e);
+    bool ok = scanned ? mdsnap_measure(&snap, l, f, e) : mdsnap_count(&snap, l, f, e);
 
     if (ok) {
         mdlist_sort(l); /* without what turned out unreadable */
@@ -142,15 +142,15 @@ static struct mdview *show(struct mdfind *f, struct mdlist *l, const struct stor
 
 /* What is there now: looks at the touched names until none was touched meanwhile, for a message may be given another
  * name between the event that told of one and our look at it (MD-11). */
-static enum mdrecall look_again(struct mdlist *l, const struct mddir *d, struct warm *w, struct warm_visit *v,
-                                struct warm_names *names)
+static enum mdrecall look_again(struct mddelta *delta, const struct mddir *d, struct warm *w,
+                                struct warm_visit *v, struct warm_names *names)
 {
     struct warm_facts *facts = warm_facts(v);
     struct md_state now;
     bool any = true;
 
     for (int i = 0; i < ROUNDS && any; i++) {
-        enum mdrecall how = mdrecall(l, d, facts->view, names);
+        enum mdrecall how = mdrecall(delta, d, facts->view, names);
 
         if (how == MDRECALL_ODD || !mdstate_take(d, &now) || !mdstate_has_uids(&now, &facts->state) ||
             !warm_take(w, v, names, &any))
@@ -158,9 +158,57 @@ static enum mdrecall look_again(struct mdlist *l, const struct mddir *d, struct 
         facts->state = now;
         if (!any)
             return how;
-        mdlist_free(l);
+        if (i + 1 < ROUNDS)
+            mddelta_free(delta);
     }
     return MDRECALL_ODD;
+}
+
+/* The listing anew, from the old one and what differs. */
+static struct mdview *renew(struct mdfind *f, const struct store_policy *policy, struct mddelta *delta,
+                            struct warm_facts *facts)
+{
+    struct mdview *view = NULL;
+    struct mdlist l;
+
+    mdlist_init(&l);
+    if (mdrecall_all(&l, delta, facts->view)) {
+        tidy(f->dir_ref, &l, policy);
+        mdlist_sort(&l);
+        view = show(f, &l, policy, false, NULL);
+    }
+    if (view && !learn(facts, &l, policy))
+        mdview_leave(&view);
+    mdlist_free(&l);
+    return view;
+}
+
+/* The same by copying what stays. NULL where that cannot be done; then the fresh messages are as they were, but for
+ * what tidying did. */
+static struct mdview *merge(struct mdfind *f, const struct store_policy *policy, struct mddelta *delta,
+                            struct warm_facts *facts)
+{
+    struct mdsnap snap = { .legacy = policy->need_legacy };
+    struct uidmap none = { 0 };
+    struct mdmerged merged = { 0 };
+    struct mdview *view = NULL;
+
+    if (facts->state.uidl || !delta->plain)
+        return NULL;
+    if (policy->move_to_cur)
+        mdtidy_move(&delta->fresh, f->dir_ref);
+    mdlist_sort(&delta->fresh);
+    if (mdsnap_count(&snap, &delta->fresh, f, NULL)) {
+        mdlist_sort(&delta->fresh);
+        if (!delta->fresh.unsure && mduid_assign(&delta->fresh, &none) && mdmerge(&merged, facts->view, delta))
+            view = mdsnap_publish_octets(&snap, merged.listing, f->dir_ref, NULL);
+    }
+    if (view) {
+        facts->in_new = merged.in_new;
+        facts->oldest = merged.oldest;
+    }
+    free(merged.memory);
+    return view;
 }
 
 /* What is remembered is shown as it is, or after the changes that the touched names tell. False: scan. */
@@ -170,27 +218,25 @@ static bool recall(struct mdfind *f, const struct store_policy *policy, struct w
     struct warm_facts *facts = warm_facts(v);
     bool chores = has_chores(facts, policy), ok = true;
     struct mdview *view = NULL;
+    struct mddelta delta;
     enum mdrecall how;
-    struct mdlist l;
 
     if (!names->n && !chores)
         return true;
-    mdlist_init(&l);
-    how = look_again(&l, f->dir_ref, policy->warm, v, names);
-    if (how != MDRECALL_SAME || chores) {
-        ok = how != MDRECALL_ODD && !facts->linked.n;
-        if (ok) {
-            tidy(f->dir_ref, &l, policy);
-            mdlist_sort(&l);
-            view = show(f, &l, policy, false, NULL);
-        }
-        ok = view && learn(facts, &l, policy);
+    how = look_again(&delta, f->dir_ref, policy->warm, v, names);
+    if (how == MDRECALL_ODD || (how != MDRECALL_SAME && facts->linked.n) || (chores && facts->linked.n)) {
+        ok = false;
+    } else if (how == MDRECALL_CHANGED || chores) {
+        view = chores ? NULL : merge(f, policy, &delta, facts);
+        if (!view)
+            view = renew(f, policy, &delta, facts);
+        ok = view != NULL;
     }
     if (view) {
         mdview_leave(&facts->view);
         facts->view = view;
     }
-    mdlist_free(&l);
+    mddelta_free(&delta);
     return ok;
 }
 

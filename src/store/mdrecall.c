@@ -14,7 +14,8 @@ struct touched {
 
 /* Open addressing, at most a quarter full; a slot holds a number + 1. */
 struct recall {
-    struct mdlist *list_ref;
+    struct mddelta *delta_ref;
+    struct mdlist *list_ref; /* of names alone; the delta's fresh ones at the end */
     struct touched *v;
     uint32_t n, mask;
     uint32_t *by_name, *by_base;
@@ -105,44 +106,47 @@ static bool is_same_content(const struct md_msg *a, const struct md_msg *b)
     return a->size == b->size && a->mtime_ns == b->mtime_ns;
 }
 
-/* m as it was listed, in the list. */
-static struct md_msg *add_listed(struct recall *r, const struct md_seen *seen, const struct index_record *rec)
+static void fill_listed(struct md_msg *m, const struct index_record *rec)
 {
-    struct md_msg *m = mdlist_add(r->list_ref, seen->sub, seen->name);
-
-    if (!m)
-        return NULL;
     mdlist_set_mtime(m, rec->mtime_ns);
     m->size = rec->file_size;
     m->octets = rec->octets;
     m->legacy_octets = rec->legacy_octets;
     m->flags = rec->flags;
     m->known = true;
-    return m;
 }
 
-static bool take_record(struct recall *r, const struct index_record *rec, struct span path)
+/* Would the message get this UIDL in any company that leaves it its own. */
+static bool is_plain(struct span uid, struct span base)
+{
+    return span_eq(uid, base) || (uid.n > 2 && memcmp(uid.p, "h-", 2) == 0 && !mdname_is_uid(base));
+}
+
+static bool take_record(struct recall *r, uint32_t i, const struct index_record *rec, struct span uid,
+                        struct span path)
 {
     struct md_seen seen;
-    struct md_msg *m;
+    struct span base;
     struct touched *t;
 
     if (!md_split(path, &seen))
         return false;
+    base = mdname_base(seen.name);
     t = find_name(r, seen.sub, seen.name);
-    m = add_listed(r, &seen, rec);
-    if (!m)
-        return false;
     if (!t) {
-        r->odd |= find_base(r, mdlist_base(r->list_ref, m)) != NULL;
+        r->odd |= find_base(r, base) != NULL;
+        r->delta_ref->plain &= is_plain(uid, base);
         return true;
     }
     t->listed = true;
-    t->was = *m;
-    if (t->there && is_same_content(m, &t->now))
+    t->was = t->now;
+    fill_listed(&t->was, rec);
+    if (t->there && is_same_content(&t->was, &t->now)) {
+        r->delta_ref->plain &= is_plain(uid, base);
         return true;
+    }
     r->changed = true;
-    r->list_ref->n--;
+    r->delta_ref->gone[r->delta_ref->ngone++] = i;
     return true;
 }
 
@@ -154,10 +158,9 @@ static bool take_listing(struct recall *r, const struct mdview *view)
     bool ok = true;
 
     for (uint32_t i = 0; i < reader.h.count && ok && !r->odd; i++)
-        ok = index_reader_get(&reader, i, &rec, &uid, &path) && take_record(r, &rec, path);
+        ok = index_reader_get(&reader, i, &rec, &uid, &path) && r->delta_ref->ngone <= r->n &&
+             take_record(r, i, &rec, uid, path);
     index_reader_rest(&reader);
-    r->list_ref->new_mtime_ns = reader.h.new_mtime_ns;
-    r->list_ref->cur_mtime_ns = reader.h.cur_mtime_ns;
     return ok;
 }
 
@@ -207,11 +210,14 @@ static void take_new(struct recall *r)
     }
 }
 
-enum mdrecall mdrecall(struct mdlist *l, const struct mddir *d, const struct mdview *view,
+enum mdrecall mdrecall(struct mddelta *delta, const struct mddir *d, const struct mdview *view,
                        const struct warm_names *names)
 {
-    struct recall r = { .list_ref = l, .n = names->n, .mask = 15 };
+    struct recall r = { .delta_ref = delta, .list_ref = &delta->fresh, .n = names->n, .mask = 15 };
 
+    *delta = (struct mddelta){ .plain = true };
+    mdlist_init(&delta->fresh);
+    delta->gone = mem_zero((size_t)r.n + 1, sizeof *delta->gone);
     while (r.mask / 4 < r.n)
         r.mask = r.mask * 2 + 1;
     r.v = mem_zero(r.n, sizeof *r.v);
@@ -222,10 +228,71 @@ enum mdrecall mdrecall(struct mdlist *l, const struct mddir *d, const struct mdv
     if (!take_listing(&r, view))
         r.odd = true;
     take_new(&r);
-    if (r.changed && !r.odd)
-        mdlist_sort(l);
+    if (!r.odd)
+        mdlist_sort(&delta->fresh);
     free(r.v);
     free(r.by_name);
     free(r.by_base);
     return r.odd ? MDRECALL_ODD : r.changed ? MDRECALL_CHANGED : MDRECALL_SAME;
+}
+
+void mddelta_free(struct mddelta *delta)
+{
+    mdlist_free(&delta->fresh);
+    free(delta->gone);
+    *delta = (struct mddelta){ 0 };
+}
+
+static bool add_listed(struct mdlist *l, const struct index_record *rec, struct span path)
+{
+    struct md_seen seen;
+    struct md_msg *m;
+
+    if (!md_split(path, &seen))
+        return false;
+    m = mdlist_add(l, seen.sub, seen.name);
+    if (m)
+        fill_listed(m, rec);
+    return m != NULL;
+}
+
+static bool add_fresh(struct mdlist *l, const struct mdlist *fresh)
+{
+    for (uint32_t i = 0; i < fresh->n; i++) {
+        const struct md_msg *from = &fresh->v[i];
+        struct md_msg *m = mdlist_add(l, (enum md_sub)from->sub, mdlist_name_span(fresh, from));
+        uint32_t at;
+
+        if (!m)
+            return false;
+        at = m->name_at;
+        *m = *from;
+        m->name_at = at;
+    }
+    return true;
+}
+
+bool mdrecall_all(struct mdlist *l, const struct mddelta *delta, const struct mdview *view)
+{
+    struct index_reader reader = mdview_reader(view);
+    struct index_record rec;
+    struct span uid, path;
+    uint32_t gone = 0;
+    bool ok = true;
+
+    for (uint32_t i = 0; i < reader.h.count && ok; i++) {
+        if (gone < delta->ngone && delta->gone[gone] == i) {
+            gone++;
+            continue;
+        }
+        ok = index_reader_get(&reader, i, &rec, &uid, &path) && add_listed(l, &rec, path);
+    }
+    index_reader_rest(&reader);
+    l->new_mtime_ns = reader.h.new_mtime_ns;
+    l->cur_mtime_ns = reader.h.cur_mtime_ns;
+    l->unsure = delta->fresh.unsure;
+    ok = ok && add_fresh(l, &delta->fresh);
+    if (ok)
+        mdlist_sort(l);
+    return ok;
 }

@@ -105,7 +105,7 @@ bool mdsnap_measure(struct mdsnap *snap, struct mdlist *l, struct mdfind *f, str
     snap->has_old = open_index(f->dir_ref, &snap->old, &snap->old_octets);
     if (snap->has_old)
         take_known(l, &snap->old, snap->legacy);
-    return mdsnap_count(l, f, snap->legacy, e);
+    return mdsnap_count(snap, l, f, e);
 }
 
 /* What message i is in the listing. */
@@ -177,33 +177,56 @@ static bool replace_index(const struct mddir *d, const struct index_source *src,
 }
 
 /* The same of octets that are there. */
-static void write_index(const struct mddir *d, struct span octets)
+static bool write_index(const struct mddir *d, struct span octets, int *fd)
 {
     char tmp_name[MDDIR_TMP_NAME];
     int out = mddir_new_own(d, tmp_name);
     bool ok;
 
+    *fd = -1;
     if (out < 0)
-        return;
+        return false;
     ok = sys_write_all(out, octets);
     sys_close(&out);
-    if (!ok || !mddir_put_own(d, tmp_name, INDEX_FILE))
-        mddir_drop_own(d, tmp_name);
+    *fd = ok ? sys_open(d->sub[MD_TMP], tmp_name, O_RDONLY | O_NOFOLLOW, 0) : -1;
+    if (*fd >= 0 && mddir_put_own(d, tmp_name, INDEX_FILE))
+        return true;
+    sys_close(fd);
+    mddir_drop_own(d, tmp_name);
+    return false;
 }
 
-/* A short one: made in memory, and written to the disk for the next process. */
+struct mdview *mdsnap_publish_octets(const struct mdsnap *snap, struct span octets, const struct mddir *d,
+                                     struct err *e)
+{
+    struct index_header h;
+    int fd;
+
+    if (octets.n < INDEX_HEADER_OCTETS || !index_get_header(octets.p, octets.n, &h)) {
+        err_set(e, FAULT_TEMP, "malformed listing");
+        return NULL;
+    }
+    if (h.count <= MDVIEW_SHORT) {
+        if (snap->worthy && write_index(d, octets, &fd))
+            sys_close(&fd);
+        return mdview_of_octets(octets, e);
+    }
+    if (!write_index(d, octets, &fd) && !index_memfd(octets, &fd, e))
+        return NULL;
+    return mdview_of_file(fd, octets.n, e);
+}
+
+/* A short one. */
 static struct mdview *publish_short(struct mdsnap *snap, const struct index_source *src, const struct mddir *d,
                                     struct err *e)
 {
     struct mdview *view = NULL;
     struct buf octets = BUF(SHORT_MAX);
-    bool same = snap->has_old && says_the_same(&snap->old, src);
 
+    snap->worthy = snap->worthy && !(snap->has_old && says_the_same(&snap->old, src));
     mdsnap_abandon(snap);
     if (index_write_octets(&octets, src, e))
-        view = mdview_of_octets(buf_span(&octets), e);
-    if (view && !same)
-        write_index(d, buf_span(&octets));
+        view = mdsnap_publish_octets(snap, buf_span(&octets), d, e);
     buf_free(&octets);
     return view;
 }
@@ -260,6 +283,8 @@ void mdsnap_shrink(const struct mdview *view, const uint8_t *marks, const struct
     uint64_t octets;
     int fd;
 
+    if (r.h.count <= MDVIEW_SHORT)
+        return; /* what it holds too much is no harm */
     for (uint32_t i = 0; i < r.h.count; i++)
         src.count += !(marks[i / 8] >> (i % 8) & 1);
     if (replace_index(d, &src, &fd, &octets))

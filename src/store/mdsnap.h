@@ -21,6 +21,7 @@ struct mdsnap {
     bool has_old;
     struct index_reader old; /* the index found, if it is whole; open from measure to publish or abandon */
     uint64_t old_octets;
+    bool worthy; /* so much was counted, or so surprising, that it is worth a file for the next process */
 };
 
 /* Fills octets and flags of every message of a list sorted by arrival; marks gone and refused ones. False
@@ -28,11 +29,16 @@ struct mdsnap {
 bool mdsnap_measure(struct mdsnap *snap, struct mdlist *l, struct mdfind *f, struct err *e);
 
 /* The same for those that are not known, without a look into the index. */
-bool mdsnap_count(struct mdlist *l, struct mdfind *f, bool legacy, struct err *e);
+bool mdsnap_count(struct mdsnap *snap, struct mdlist *l, struct mdfind *f, struct err *e);
 
 /* The listing, UIDLs included: over the index file if it says the same already, else over a new one, else, where no
- * file can be written, over a memfd. NULL on failure. */
+ * file can be written, over a memfd. A short one is kept in memory, and on the disk only when it took much counting:
+ * writing a file costs more than counting a few small messages again. NULL on failure. */
 struct mdview *mdsnap_publish(struct mdsnap *snap, struct mdlist *l, const struct mddir *d, struct err *e);
+
+/* The same of a listing that is made already. */
+struct mdview *mdsnap_publish_octets(const struct mdsnap *snap, struct span octets, const struct mddir *d,
+                                     struct err *e);
 
 /* Instead of mdsnap_publish, after a failure. */
 void mdsnap_abandon(struct mdsnap *snap);

@@ -36,6 +36,15 @@ static bool is_open_one(const struct mddir *d, int i, const struct md_state *sta
     return st.st_dev == state->dev[i] && st.st_ino == state->ino[i];
 }
 
+/* The same directories. */
+static bool is_place(const struct md_state *a, const struct md_state *b)
+{
+    for (int i = 0; i < 3; i++)
+        if (a->dev[i] != b->dev[i] || a->ino[i] != b->ino[i])
+            return false;
+    return true;
+}
+
 bool mdstate_take(const struct mddir *d, struct md_state *state)
 {
     struct stat st;
@@ -66,17 +75,9 @@ bool mdstate_take(const struct mddir *d, struct md_state *state)
     return found >= 0;
 }
 
-bool mdstate_is_place(const struct md_state *a, const struct md_state *b)
-{
-    for (int i = 0; i < 3; i++)
-        if (a->dev[i] != b->dev[i] || a->ino[i] != b->ino[i])
-            return false;
-    return true;
-}
-
 bool mdstate_has_uids(const struct md_state *now, const struct md_state *was)
 {
-    return mdstate_is_place(now, was) && !now->journal && now->uidl == was->uidl &&
+    return is_place(now, was) && !now->journal && now->uidl == was->uidl &&
            now->uidl_octets == was->uidl_octets && now->uidl_changed_ns == was->uidl_changed_ns;
 }
 
@@ -94,7 +95,7 @@ bool mdstate_wake(struct mddir *d, const struct md_state *was, struct err *e)
         return true;
     if (!mddir_wake(d, e))
         return false;
-    if (mdstate_take(d, &now) && mdstate_is_place(&now, was))
+    if (mdstate_take(d, &now) && is_place(&now, was))
         return true;
     mddir_rest(d);
     return err_set(e, FAULT_TEMP, "another maildrop was put in the place of %s", d->path);

@@ -22,11 +22,10 @@ struct md_state {
 /* An open root is enough. False with errno; ESTALE when new/ or cur/ are open and were replaced since. */
 bool mdstate_take(const struct mddir *d, struct md_state *state);
 
-/* The same directories; the same names in them and the same imported UIDLs too, and nothing to finish. */
-bool mdstate_is_place(const struct md_state *a, const struct md_state *b);
-bool mdstate_is_settled(const struct md_state *now, const struct md_state *was);
-/* Without regard to the names. */
+/* The same directories with the same imported UIDLs, and nothing to finish. */
 bool mdstate_has_uids(const struct md_state *now, const struct md_state *was);
+/* And with the same names in them. */
+bool mdstate_is_settled(const struct md_state *now, const struct md_state *was);
 
 /* Opens the directories of a resting maildrop again. FAULT_TEMP when others were put in their place. */
 bool mdstate_wake(struct mddir *d, const struct md_state *was, struct err *e);

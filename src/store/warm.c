@@ -12,8 +12,6 @@
 #include <sys/inotify.h>
 
 enum {
-    MAILDROPS = 4096,
-    NAMES = 256,
     BUCKETS = 4096,
     QUEUE_OCTETS = 16384,
     EVENT_OCTETS = sizeof(struct inotify_event) + 256, /* the longest */
@@ -292,8 +290,8 @@ struct warm *warm_new(struct warm_limits limits)
     w = mem_zero(1, sizeof *w);
     pthread_mutex_init(&w->mutex, NULL);
     w->fd = fd;
-    w->max = limits.maildrops ? limits.maildrops : MAILDROPS;
-    w->names = limits.names ? limits.names : NAMES;
+    w->max = limits.maildrops ? limits.maildrops : WARM_MAILDROPS;
+    w->names = limits.names ? limits.names : WARM_NAMES;
     return w;
 }
 

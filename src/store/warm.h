@@ -21,7 +21,9 @@
 struct warm;
 struct warm_visit;
 
-/* 0: the usual, 4096 maildrops and 256 names. */
+enum { WARM_MAILDROPS = 4096, WARM_NAMES = 256 };
+
+/* 0: the usual. */
 struct warm_limits {
     uint32_t maildrops, names;
 };

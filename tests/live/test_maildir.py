@@ -286,6 +286,8 @@ def test_lying_size_fields(account):
 @pytest.mark.proves("R1939-SIZE-07", "R1939-UIDL-05")
 def test_index_damage(drop_a):
     """Cut, emptied, filled with noise, made a folder, made unreadable: a cache only."""
+    big = b"Subject: so much counting is worth an index\n\n" + b"x\n" * 150_000
+    drop_a.drop.put(big)
     expect = uids(drop_a)
     index = drop_a.drop.path / "restante-index"
     if not index.exists():
@@ -295,9 +297,10 @@ def test_index_damage(drop_a):
     damages += [good[:i] + bytes([good[i] ^ 0x41]) + good[i + 1 :] for i in range(0, len(good), 7)]
     for damage in damages:
         index.write_bytes(damage)
+        os.utime(drop_a.drop.path / "new")  # what the process remembers is forgotten: it reads the index
         with drop_a.login_soon() as w:
             assert list(w.uidl().values()) == expect
-            assert w.list() == {1: 60, 2: 35, 3: 23}
+            assert w.list() == {1: 60, 2: 35, 3: 23, 4: wm.size(big)}
             assert [w.retr(n) for n in (1, 2, 3)] == [wm.plain(m) for m in wm.MAILDROP_A]
             w.quit()
     index.unlink()

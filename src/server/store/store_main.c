@@ -104,6 +104,17 @@ static void on_tick(uv_timer_t *timer)
     channel_send(w->super, &m);
 }
 
+/* Each maildrop that is remembered may take a descriptor; most of them are for sessions. */
+static struct warm_limits warm_limits(void)
+{
+    struct warm_limits limits = { 0, 0 };
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < 4 * WARM_MAILDROPS)
+        limits.maildrops = (uint32_t)files.rlim_cur / 4;
+    return limits;
+}
+
 static void go(struct store_worker *w, struct msg *m)
 {
     struct err e = { FAULT_NONE, "" };
@@ -119,7 +130,7 @@ static void go(struct store_worker *w, struct msg *m)
     umask(077);
     if (!sandbox_enter(NULL, m->uid, m->gid, &e))
         die("sandbox", &e);
-    w->warm = warm_new((struct warm_limits){ 0, 0 });
+    w->warm = warm_new(warm_limits());
     w->ready = true;
     msg_init(&ready, MSG_READY, 0);
     channel_send(w->super, &ready);

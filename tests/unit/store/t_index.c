@@ -245,15 +245,41 @@ static bool same_view(const struct view *a, const struct view *b)
     return true;
 }
 
-static void store_rebuilds(void **state)
+/* A few small messages are counted again rather than kept in a file. */
+static void few_small_messages_make_no_index(void **state)
 {
     struct box box;
-    struct view want, got;
-    struct buf good;
+    struct view v;
 
     (void)state;
     events_quiet();
     box_new(&box);
+    box_put_str(&box, "new/1.a", "Subject: a\n\n1\n");
+    v = look(box.path);
+    assert_int_equal(v.n, 1);
+    view_free(&v);
+    assert_false(box_has(&box, "restante-index"));
+    for (char name[] = "cur/2.a:2,"; name[6] <= 'z'; name[6]++)
+        box_put_str(&box, name, "Subject: b\n\n2\n");
+    v = look(box.path);
+    assert_int_equal(v.n, 27);
+    view_free(&v);
+    assert_true(box_has(&box, "restante-index"));
+    box_free(&box);
+}
+
+static void store_rebuilds(void **state)
+{
+    struct box box;
+    struct view want, got;
+    struct buf good, big = BUF(1 << 20);
+
+    (void)state;
+    events_quiet();
+    box_new(&box);
+    memset(buf_reserve(&big, 300000), '\n', 300000); /* so much counting is worth an index */
+    box_put(&box, "cur/3.c:2,", span_of(big.p, 300000));
+    buf_free(&big);
     box_put_str(&box, "new/1.a", "Subject: a\n\n1\n");
     box_put_str(&box, "cur/2.b:2,S", "Subject: b\n\n22");
     want = look(box.path);
@@ -292,7 +318,8 @@ int main(void)
         cmocka_unit_test(damaged_octets_are_refused),
         cmocka_unit_test(memfd_is_sealed),
         cmocka_unit_test(unfit_items_are_refused), cmocka_unit_test(damage_is_survived),
-        cmocka_unit_test(cut_under_the_reader),    cmocka_unit_test(store_rebuilds),
+        cmocka_unit_test(cut_under_the_reader),    cmocka_unit_test(few_small_messages_make_no_index),
+        cmocka_unit_test(store_rebuilds),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -214,7 +214,7 @@ static void uids_outlive_everything(void **state)
     want = look(box->path);
     assert_int_equal(rename(box_join(box, "new/1.M1.host", a), box_join(box, "cur/1.M1.host,S=2,W=3:2,S", b)), 0);
     assert_int_equal(rename(box_join(box, "new/2.bad name", a), box_join(box, "cur/2.bad name:2,RST", b)), 0);
-    assert_int_equal(unlink(box_join(box, "restante-index", a)), 0);
+    unlink(box_join(box, "restante-index", a)); /* if there is one for so little */
     assert_int_equal(unlink(box_join(box, "restante-lock", a)), 0);
     got = look(box->path);
     assert_int_equal(got.n, 2);

@@ -1,6 +1,6 @@
 /* t_warm.c - what a process remembers of a maildrop: what it saves, and everything in which it must not be believed.
  *
- * Proves: MD-11, MD-18, R1939-SIZE-07, R1939-AUTHZ-03.
+ * Proves: MD-11, MD-18, R1939-UIDL-05, R1939-SIZE-07, R1939-AUTHZ-03.
  * Does not know: long histories (t_warm_model.c).
  */
 #include "store_help.h"
@@ -450,6 +450,44 @@ static void a_copy_made_by_hand(void **state)
     warm_free(&w);
 }
 
+/* The UIDLs are those that a scan by somebody who remembers nothing gives. */
+static void check_uids(const struct box *box, const struct store_policy *policy)
+{
+    static const struct store_policy looking = { .sessions = STORE_LOOK, .expire_days = UINT32_MAX };
+    struct drop *drop = must_open(&store_maildir, box->path, policy);
+    struct drop *scan = must_open(&store_maildir, box->path, &looking);
+    struct view v = view_of(&store_maildir, drop), want = view_of(&store_maildir, scan);
+
+    assert_int_equal(v.n, want.n);
+    for (uint32_t i = 0; i < v.n; i++)
+        assert_string_equal(v.rows[i].uid, want.rows[i].uid);
+    store_maildir.close(&drop);
+    store_maildir.close(&scan);
+    view_free(&v);
+    view_free(&want);
+}
+
+/* UIDLs that differ in case only are told apart, whoever comes and goes. */
+static void bases_that_differ_in_case(void **state)
+{
+    struct box *box = *state;
+    struct warm *w = table(0, 0);
+    struct store_policy policy = warm_policy(w);
+    char path[512];
+
+    put_many(box, 0, 70);
+    assert_int_equal(visit(box, &policy), 70);
+    box_put_str(box, "new/1001.m1.HOST", "x\n");
+    box_put_str(box, "new/2000.no UIDL", "x\n");
+    check_uids(box, &policy);
+    box_put_str(box, "new/999.M1", "x\n");
+    check_uids(box, &policy);
+    assert_int_equal(unlink(box_join(box, "new/1001.M1.host", path)), 0);
+    check_uids(box, &policy);
+    assert_true(is_warm(box, &policy));
+    warm_free(&w);
+}
+
 /* What opening has to do is done although nothing was touched: moving to cur/, removing what is old. */
 static void chores_are_not_forgotten(void **state)
 {
@@ -688,6 +726,7 @@ int main(void)
         T(one_session_at_a_time),
         T(after_our_own_commit),
         T(a_copy_made_by_hand),
+        T(bases_that_differ_in_case),
         T(chores_are_not_forgotten),
         T(replaced_under_a_session),
         T(the_index_is_overwritten),
