@@ -15,7 +15,7 @@ import pytest
 import wiremodel as wm
 from wire import Closed
 
-AHEAD = 16  # IPC_MAX_FDS: so many of a session's messages may be held early
+AHEAD = 32  # IPC_MAX_FDS: so many of a session's messages may be held early
 
 
 def mixed(count: int, seed: int = 1) -> list[bytes]:

@@ -13,9 +13,10 @@
 #include "pop3/ahead.h"
 
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
-enum { AHEAD = IPC_MAX_FDS, LOW = AHEAD / 4, NOT_YET = -1, BUDGET = 1024, REST_MS = 1000, TRUST_MS = 100 };
+enum { AHEAD = IPC_MAX_FDS, LOW = AHEAD / 4, NOT_YET = -1, MOST = 16384, REST_MS = 1000, TRUST_MS = 100 };
 
 struct early {
     uint32_t msg;
@@ -39,6 +40,15 @@ struct wish {
     struct early early[AHEAD];
 };
 
+/* An eighth of the descriptors that a front may have; the others are for clients. */
+static uint32_t budget(void)
+{
+    struct rlimit files;
+    rlim_t most = getrlimit(RLIMIT_NOFILE, &files) == 0 ? files.rlim_cur / 8 : 0;
+
+    return most < MOST ? (uint32_t)most + 1 : MOST;
+}
+
 static struct ahead *table_of(struct conn *c)
 {
     struct ahead *a = c->ahead;
@@ -50,6 +60,8 @@ static struct ahead *table_of(struct conn *c)
     a->last = UINT32_MAX;
     link_init(&a->link);
     link_last(&c->front->aheads, &a->link);
+    if (!c->front->ahead_most)
+        c->front->ahead_most = budget();
     return a;
 }
 
@@ -112,7 +124,7 @@ static void wish_for(struct ahead *a, struct wish *w, uint32_t msg, bool sure)
 {
     if (a->n + w->n == AHEAD || find(a, msg) || (w->n && w->early[0].msg == msg))
         return;
-    if (w->n == 0 || a->conn->front->nahead + w->n < BUDGET)
+    if (w->n == 0 || a->conn->front->nahead + w->n < a->conn->front->ahead_most)
         w->early[w->n++] = (struct early){ msg, NOT_YET, sure, uv_now(a->conn->front->loop) };
 }
 
@@ -122,7 +134,7 @@ static void look_ahead(struct ahead *a, struct span unread, struct wish *w)
     const struct engine *e = &a->conn->engine;
     uint32_t msgs[AHEAD], count = a->conn->login->view.count;
     size_t n = ahead_messages(e, unread, msgs, AHEAD);
-    uint32_t depth = a->run < 4 ? 1u << a->run : AHEAD;
+    uint32_t depth = a->run < 5 ? 1u << a->run : AHEAD;
 
     for (size_t i = 0; i < n; i++)
         wish_for(a, w, msgs[i], true);

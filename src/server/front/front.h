@@ -145,7 +145,7 @@ struct front {
     struct link linger;
     struct link waiting, asking;
     struct link aheads;         /* tables of early messages, and how many they hold or wait for */
-    uint32_t nahead;
+    uint32_t nahead, ahead_most;
     uint32_t mechs;
     uint32_t expire_days, login_delay_s, per_user; /* as auth last said (MSG_MECHS) */
     bool has_policies;
