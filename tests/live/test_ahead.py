@@ -319,3 +319,45 @@ def test_a_large_message_lets_others_through(own_server):
             if between:
                 break
     assert between
+
+
+@pytest.mark.proves("R2449-PIPE-01", "R1939-RETR-05")
+def test_without_descriptors(own_server):
+    """A front that can open no more: each reply is right or [SYS/TEMP], none is missing; later all are right."""
+    s = own_server(listen=("plain",), conf={"workers.fronts": 1}, prefix=["prlimit", "--nofile=64:64"])
+    messages = mixed(60, 14)
+    box = s.add_user("anna", messages)
+    s.start()
+    lines = b"".join(b"RETR %d\r\n" % (n + 1) for n in range(len(messages)))
+    refused = 0
+    others: list[socket.socket] = []
+    with box.login() as w:
+        for spare in (0, 1, 2, 3):
+            while len(others) < 70:  # more than it can take
+                others.append(socket.create_connection(w.sock.getpeername()))
+                others[-1].setblocking(False)
+            time.sleep(0.2)
+            for sock in others[:spare]:  # these are let in: the first
+                sock.close()
+            del others[:spare]
+            time.sleep(0.2)
+            for one_by_one in (False, True):
+                if not one_by_one:
+                    w.later(lines)
+                for n, m in enumerate(messages, 1):
+                    reply = w.cmd(f"RETR {n}") if one_by_one else w.status()
+                    if reply.startswith(b"+OK"):
+                        assert w.body() == wm.wire(m)
+                    else:
+                        assert reply.startswith(b"-ERR [SYS/TEMP] "), reply
+                        refused += 1
+        assert refused
+        for sock in others:
+            sock.close()
+        deadline = time.monotonic() + 10
+        while not w.cmd("RETR 1").startswith(b"+OK"):
+            assert time.monotonic() < deadline
+        assert w.body() == wm.wire(messages[0])
+        for n, m in enumerate(messages, 1):
+            assert w.retr(n) == wm.plain(m)
+        w.in_step()
