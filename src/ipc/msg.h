@@ -11,7 +11,7 @@
 #include "base/err.h"
 #include "base/span.h"
 
-enum { IPC_VERSION = 1, IPC_MAX_PACKET = 112 * 1024, IPC_MAX_FDS = 16, GRANT_OCTETS = 16, ADDR_OCTETS = 16 };
+enum { IPC_VERSION = 1, IPC_MAX_PACKET = 112 * 1024, IPC_MAX_FDS = 32, GRANT_OCTETS = 16, ADDR_OCTETS = 16 };
 
 /* Roles of processes, also the kinds of channels. */
 enum role { ROLE_SUPERVISOR, ROLE_FRONT, ROLE_AUTH, ROLE_HASH, ROLE_STORE, ROLE_N };

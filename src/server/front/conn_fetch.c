@@ -13,10 +13,10 @@
 #include "pop3/ahead.h"
 
 #include <stdlib.h>
-#include <sys/stat.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
-enum { AHEAD = IPC_MAX_FDS, LOW = AHEAD / 4, NOT_YET = -1, BUDGET = 1024, REST_MS = 1000, TRUST_MS = 100 };
+enum { AHEAD = IPC_MAX_FDS, LOW = AHEAD / 4, NOT_YET = -1, MOST = 16384, REST_MS = 1000, TRUST_MS = 100 };
 
 struct early {
     uint32_t msg;
@@ -40,6 +40,15 @@ struct wish {
     struct early early[AHEAD];
 };
 
+/* An eighth of the descriptors that a front may have; the others are for clients. */
+static uint32_t budget(void)
+{
+    struct rlimit files;
+    rlim_t most = getrlimit(RLIMIT_NOFILE, &files) == 0 ? files.rlim_cur / 8 : 0;
+
+    return most < MOST ? (uint32_t)most + 1 : MOST;
+}
+
 static struct ahead *table_of(struct conn *c)
 {
     struct ahead *a = c->ahead;
@@ -51,6 +60,8 @@ static struct ahead *table_of(struct conn *c)
     a->last = UINT32_MAX;
     link_init(&a->link);
     link_last(&c->front->aheads, &a->link);
+    if (!c->front->ahead_most)
+        c->front->ahead_most = budget();
     return a;
 }
 
@@ -113,7 +124,7 @@ static void wish_for(struct ahead *a, struct wish *w, uint32_t msg, bool sure)
 {
     if (a->n + w->n == AHEAD || find(a, msg) || (w->n && w->early[0].msg == msg))
         return;
-    if (w->n == 0 || a->conn->front->nahead + w->n < BUDGET)
+    if (w->n == 0 || a->conn->front->nahead + w->n < a->conn->front->ahead_most)
         w->early[w->n++] = (struct early){ msg, NOT_YET, sure, uv_now(a->conn->front->loop) };
 }
 
@@ -123,7 +134,7 @@ static void look_ahead(struct ahead *a, struct span unread, struct wish *w)
     const struct engine *e = &a->conn->engine;
     uint32_t msgs[AHEAD], count = a->conn->login->view.count;
     size_t n = ahead_messages(e, unread, msgs, AHEAD);
-    uint32_t depth = a->run < 4 ? 1u << a->run : AHEAD;
+    uint32_t depth = a->run < 5 ? 1u << a->run : AHEAD;
 
     for (size_t i = 0; i < n; i++)
         wish_for(a, w, msgs[i], true);
@@ -168,72 +179,71 @@ static void note(struct ahead *a, uint32_t msg)
 
 /* Is the file behind a descriptor that waited still what the listing says? The store found it so when it opened the
  * file: after the client asked, where that is not long ago. */
-static bool is_fresh(struct conn *c, const struct early *x)
+static bool is_trusted(const struct front *f, const struct early *x)
 {
-    struct index_record rec;
-    struct span uid, name;
-    struct stat st;
-
-    if (x->sure && uv_now(c->front->loop) - x->asked_ms < TRUST_MS)
-        return true;
-    return index_reader_get(&c->login->listing, x->msg, &rec, &uid, &name) && fstat(x->fd, &st) == 0 &&
-           (uint64_t)st.st_size == rec.file_size &&
-           (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec == rec.mtime_ns;
+    return x->sure && uv_now(f->loop) - x->asked_ms < TRUST_MS;
 }
 
-static void take(struct conn *c, struct early *x)
+/* False: the file has changed while its descriptor waited. */
+static bool take(struct conn *c, struct early *x, bool trusted)
 {
     int fd = x->fd;
     uint32_t msg = x->msg;
 
     x->fd = NOT_YET;
     forget(c->ahead, x);
-    conn_message(c, msg, fd);
+    return conn_message(c, msg, fd, trusted);
+}
+
+static bool ask_alone(struct ahead *a, uint32_t msg)
+{
+    struct wish w = { 1, { { msg, NOT_YET, true, uv_now(a->conn->front->loop) } } };
+
+    return ask(a, &w);
 }
 
 void conn_request_message(struct conn *c, const struct request *r, struct span unread)
 {
     struct ahead *a = table_of(c);
-    struct early *x = find(a, r->msg);
-    struct wish w = { 0 };
     uint32_t msg = r->msg;
+    bool here = find(a, msg) != NULL;
+    struct early *x;
+    struct wish w = { 0 };
 
-    if (x && x->fd >= 0 && !is_fresh(c, x)) {
-        forget(a, x);
-        x = NULL;
-    }
     note(a, msg);
-    x = find(a, msg);
-    if (!x && a->n == AHEAD)
+    if (!here && a->n == AHEAD)
         forget(a, &a->early[0]);
-    if (!x)
+    if (!here)
         wish_for(a, &w, msg, true);
-    if (!x || a->n <= LOW)
+    if (!here || a->n <= LOW)
         look_ahead(a, unread, &w);
-    if (c->peer_gone || (w.n && !ask(a, &w) && !x)) {
+    if (c->peer_gone || (w.n && !ask(a, &w) && !here)) {
         engine_message_failed(&c->engine, FAULT_TEMP);
         return;
     }
     x = find(a, msg);
-    if (x->fd >= 0)
-        take(c, x);
-    else
-        conn_wait(c, WAIT_MESSAGE);
+    if (x->fd >= 0) {
+        if (take(c, x, is_trusted(c->front, x)))
+            return;
+        if (!ask_alone(a, msg)) {
+            engine_message_failed(&c->engine, FAULT_TEMP);
+            return;
+        }
+    }
+    conn_wait(c, WAIT_MESSAGE);
 }
 
 /* The store has no descriptor of msg for us. */
 static void failed(struct conn *c, uint32_t msg, uint32_t fault)
 {
     struct early *x = find(c->ahead, msg);
-    struct wish w = { 0 };
 
     if (!x || x->fd >= 0)
         return;
     forget(c->ahead, x);
     if (c->wait != WAIT_MESSAGE || engine_request(&c->engine)->msg != msg)
         return; /* asked for again when it is wanted */
-    wish_for(c->ahead, &w, msg, true);
-    if (fault == FAULT_NONE && ask(c->ahead, &w)) /* it only had no time for all */
+    if (fault == FAULT_NONE && ask_alone(c->ahead, msg)) /* it only had no time for all */
         return;
     conn_wait(c, WAIT_NONE);
     engine_message_failed(&c->engine, fault < FAULT_N && fault != FAULT_NONE ? (enum fault)fault : FAULT_TEMP);
@@ -273,7 +283,7 @@ void conn_messages(struct conn *c, struct msg *m)
         if (x->fd == NOT_YET)
             return;
         conn_wait(c, WAIT_NONE);
-        take(c, x);
+        take(c, x, true);
     }
     conn_run(c); /* nothing happens to one that is closed */
 }

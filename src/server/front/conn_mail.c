@@ -11,10 +11,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-void conn_message(struct conn *c, uint32_t i, int fd)
+static bool is_as_listed(int fd, const struct index_record *rec)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && (uint64_t)st.st_size == rec->file_size &&
+           (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec == rec->mtime_ns;
+}
+
+bool conn_message(struct conn *c, uint32_t i, int fd, bool trusted)
 {
     struct drop_msg msg;
     struct index_record rec;
@@ -23,7 +32,11 @@ void conn_message(struct conn *c, uint32_t i, int fd)
     if (!index_reader_get(&c->login->listing, i, &rec, &msg.uid, &(struct span){ NULL, 0 })) {
         close(fd);
         conn_close(c, "listing-unreadable");
-        return;
+        return true;
+    }
+    if (!trusted && !is_as_listed(fd, &rec)) {
+        close(fd);
+        return false;
     }
     msg.octets = rec.octets;
     msg.legacy_octets = rec.legacy_octets;
@@ -41,6 +54,7 @@ void conn_message(struct conn *c, uint32_t i, int fd)
     }
     c->body = b;
     engine_message_open(&c->engine, &msg);
+    return true;
 }
 
 static void body_free(struct body *b)

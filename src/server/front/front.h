@@ -150,7 +150,7 @@ struct front {
     uv_poll_t poll;             /* the poller's set in the loop */
     int poll_fd;
     struct link aheads;         /* tables of early messages, and how many they hold or wait for */
-    uint32_t nahead;
+    uint32_t nahead, ahead_most;
     uint32_t mechs;
     uint32_t expire_days, login_delay_s, per_user; /* as auth last said (MSG_MECHS) */
     bool has_policies;
@@ -217,7 +217,8 @@ void conn_ahead_drop(struct conn *c);
 void front_ahead_tick(struct front *f);
 
 /* conn_mail.c */
-void conn_message(struct conn *c, uint32_t i, int fd); /* message i is to be sent; takes fd; may close c */
+/* Message i is to be sent; takes fd; may close c. False: not trusted, and no longer what the listing says. */
+bool conn_message(struct conn *c, uint32_t i, int fd, bool trusted);
 size_t conn_body_straight(struct conn *c, uint8_t *dst, size_t room); /* what is there at once; 0 = see the span */
 struct span conn_body_span(struct conn *c, bool *wait, bool *end, bool *broken);
 void conn_body_used(struct conn *c, size_t n);
