@@ -73,13 +73,24 @@ void conn_wait(struct conn *c, enum conn_wait kind)
     link_last(&c->front->asking, &c->asking);
 }
 
+/* Unpredictable octets, fetched for many connections at once; each is handed out once (a front never forks). */
+static void take_random(struct front *f, uint8_t *dst, size_t n)
+{
+    if (f->random_n < n) {
+        secret_random(f->random, sizeof f->random);
+        f->random_n = sizeof f->random;
+    }
+    f->random_n -= n;
+    memcpy(dst, f->random + f->random_n, n);
+}
+
 /* "<sid.random@host>": unlike any other ever issued (R1939-APOP-02). */
 static char *make_apop(const struct conn *c)
 {
     uint8_t raw[16], hex[32];
     char text[128];
 
-    secret_random(raw, sizeof raw);
+    take_random(c->front, raw, sizeof raw);
     hex_put(hex, span_of(raw, sizeof raw));
     snprintf(text, sizeof text, "<%llx.%.32s@%.60s>", (unsigned long long)c->sid, (const char *)hex,
              c->site->conf->hostname);

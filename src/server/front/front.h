@@ -164,6 +164,8 @@ struct front {
     uint8_t *sasl;              /* LIMIT_SASL_LINE: decoded SASL lines */
     uint8_t *read_room;         /* FRONT_BODY_READ: what a read brings */
     uint8_t *input;             /* FRONT_READ: what a client's socket brings, before it is kept */
+    uint8_t random[512];        /* for APOP's timestamps: the first random_n octets have not been used */
+    size_t random_n;
     uint8_t tickets[TLS_TICKET_KEYS * TLS_TICKET_KEY_OCTETS];
     size_t tickets_n;
     struct conf *next_conf;     /* arrived, waiting for MSG_GO */
