@@ -74,9 +74,10 @@ static struct span as_reply(struct span text, uint64_t *octets)
 
     must(buf_put_str(&out, "+OK\r\n"));
     while (text.n) {
+        bool ended = memchr(text.p, '\n', text.n) != NULL; /* only then a CR belongs to the line's end */
         struct span line = span_until(&text, '\n');
 
-        if (line.n && line.p[line.n - 1] == '\r')
+        if (ended && line.n && line.p[line.n - 1] == '\r')
             line.n--;
         must((!line.n || *line.p != '.' || buf_put_str(&out, ".")) && buf_put_span(&out, line) &&
              buf_put_str(&out, "\r\n"));

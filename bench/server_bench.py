@@ -27,6 +27,8 @@ from server_bench_mail import Site  # noqa: E402
 
 TREE = Path(__file__).resolve().parents[1]
 PARTS = ("poll", "storm", "big", "drain", "memory", "growth")
+# Seconds after which a part begins no other round; the whole takes about 20 minutes, or 4 (--quick: one round).
+SECONDS = {"poll": 330, "storm": 120, "big": 150, "drain": 300, "memory": 150, "growth": 150}
 
 
 class Bench:
@@ -38,6 +40,7 @@ class Bench:
         self.tool = self.build / "bench/restante-bench"
         self.cells: dict = {}
         self.left_out: dict[str, str] = {}
+        self.turns: dict[str, int] = {}
         self.faults: list[str] = []
         self.site = Site(options, self.tool)
         forms = [servers.Dovecot(form) for form in ("multi", "tuned", "default")]
@@ -98,8 +101,14 @@ class Bench:
     def say(self, text):
         print(f"{time.monotonic() - self.began:6.0f} s  {text}", file=sys.stderr, flush=True)
 
-    def rounds(self, most=99):
-        return range(min(self.options.rounds, most))
+    def rounds(self, part, most=99):
+        """The turns of a part, as many as were asked for and as time allows, at least one."""
+        end = time.monotonic() + SECONDS[part]
+        for turn in range(min(self.options.rounds, most)):
+            if turn and time.monotonic() > end:
+                return
+            self.turns[part] = turn + 1
+            yield turn
 
     # --- parts -----------------------------------------------------------------------------------
 
@@ -109,7 +118,7 @@ class Bench:
                 ("empty, TLS, full handshake", "empty", "implicit", []),
                 ("empty, TLS, resumed", "empty", "implicit", ["--resume"])]
         seconds = 1
-        for turn in self.rounds():
+        for turn in self.rounds("poll"):
             for row, name, tls, extra in rows:
                 for server in self.alive():
                     if row == "empty, STLS" and (server.name == "floor" or server.name == "courier"):
@@ -124,7 +133,7 @@ class Bench:
         size = 500 if self.options.quick else 2000
         for server in self.alive():
             self.run(server, "poll", "-n", size, "-c", 16, set_name="empty", users=size, limit=60)
-        for turn in self.rounds(3):
+        for turn in self.rounds("storm", 3):
             for server in self.alive():
                 self.keep("storm", f"{size:,} connects at once", server,
                           self.run(server, "storm", "-n", size, set_name="empty", users=size, limit=60))
@@ -135,7 +144,7 @@ class Bench:
             box = self.site.set(name)
             if not box:
                 continue
-            for turn in self.rounds(3):
+            for turn in self.rounds("big", 3):
                 for server in self.alive():
                     if server.name == "floor":
                         continue
@@ -157,7 +166,7 @@ class Bench:
         for server in self.alive():
             for box in map(self.site.set, ("thousand", "mix", "large")):
                 self.run(server, "poll", "-n", box.users, "-c", 4, set_name=box.name)
-        for turn in self.rounds():
+        for turn in self.rounds("drain"):
             for row, name, tls, window in rows:
                 for server in self.alive():
                     box = self.site.set(name)
@@ -265,8 +274,13 @@ def main():
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda n, _: sys.exit(128 + n))
     bench = Bench(options)
+    broken = None
     try:
-        bench.measure()
+        try:
+            bench.measure()
+        except (KeyboardInterrupt, SystemExit) as e:  # what has been measured is still reported
+            broken = e
+            bench.faults.append("the run was ended before it was complete")
         cells = medians(bench.cells)
         versions = [s.version() for s in bench.alive()]
         text = report.markdown(options, cells, versions, bench)
@@ -278,6 +292,8 @@ def main():
         print(text)
     finally:
         bench.close()
+    if broken:
+        raise broken
     sys.exit(1 if any(line.startswith("restante,") for line in bench.faults) else 0)
 
 

@@ -8,7 +8,6 @@ Does not know: servers, figures.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ class Set:
 
 
 def sets_for(options):
-    many = 10000 if options.growth else 2000
+    many = 10000 if options.growth else 1000 if options.quick else 2000
     rows = [Set("empty", 0, many, 0, floor=False), Set("ten", 20000, 16, 10), Set("hundred", 20100, 1, 100),
             Set("thousand", 20200, 16, 1000)]
     if {"drain"} & options.parts:
@@ -85,7 +84,7 @@ class Site:
             subprocess.run(["cp", "-al", str(origin), str(self.folder / "mail" / name.replace(" ", "-"))], check=True)
 
     def close(self):
-        shutil.rmtree(self.folder, ignore_errors=True)
+        subprocess.run(["rm", "-rf", "--", str(self.folder)], check=False)
 
 
 def file_system(path: Path) -> str:

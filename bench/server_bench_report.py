@@ -191,8 +191,8 @@ def markdown(options, cells, versions, bench):
     out = ["# The server beside others", "",
            f"Measured {time.strftime('%Y-%m-%d')} by `make bench`: {machine(options)}.  ",
            f"Servers: {'; '.join(versions)}. One password scheme without work, the auth cache on, the same Maildirs, ECDSA P-256.  ",
-           f"Medians of {options.rounds} interleaved round{'s' if options.rounds > 1 else ''}. **CPU of the server is "
-           "the figure to compare**: noise hardly touches it. *Floor*: canned replies from one epoll loop, what kernel "
+           f"Medians of interleaved rounds ({', '.join(f'{part} {n}' for part, n in bench.turns.items()) or 'one'}). **CPU of "
+           "the server is the figure to compare**: noise touches it least. *Floor*: canned replies from one epoll loop, what kernel "
            "and OpenSSL cost anyone (`bench/floor_server.c`).", ""]
     out += [f"Left out: {name}: {' '.join(why.split())[:200]}  " for name, why in bench.left_out.items()]
     for part, make in parts.items():

@@ -186,8 +186,8 @@ class Floor(Server):
 
 
 class Dovecot(Server):
-    """tuned: login processes are reused, one for each core (its documented high-performance mode); multi: besides,
-    a pop3 process serves many clients; default: as it comes."""
+    """tuned: login processes serve many clients, one process for each core (its documented high-performance mode), and
+    pop3 processes one after another; multi: a pop3 process serves many clients at once; default: as it comes."""
 
     program = Path("/usr/sbin/dovecot")
 
@@ -221,7 +221,9 @@ class Dovecot(Server):
         if self.form != "default":
             login = f"service_count = 0\n  client_limit = 11000\n  process_min_avail = {os.cpu_count()}\n"
         if self.form == "multi":
-            pop3 = "service_count = 0\n  client_limit = 1000\n"
+            pop3 = "service_count = 0\n  client_limit = 200\n"
+        elif self.form == "tuned":
+            pop3 = "service_count = 0\n  process_min_avail = 16\n"
         limit = "  process_limit = 12000\n" if self.form != "multi" else "  process_limit = 200\n"
         login_limit = "process_limit = 12000\n" if self.form == "default" else ""
         return f"""service pop3-login {{
@@ -258,6 +260,7 @@ first_valid_uid = 1
 mail_location = maildir:{site.mail_of(self)}/%u
 mail_max_userip_connections = 0
 default_client_limit = 15000
+default_vsz_limit = 4G
 auth_cache_size = 10M
 auth_cache_ttl = 1 hour
 {self.services()}passdb {{
