@@ -1,8 +1,6 @@
 /* num.c - the one number parser and printer: see num.h. Pure. */
 #include "base/num.h"
 
-#include <endian.h>
-
 bool num_take_u64(struct span *in, uint64_t *out)
 {
     uint64_t v = 0;
