@@ -181,7 +181,8 @@ def machine(options):
         if line.startswith("MemTotal"):
             memory = int(line.split()[1]) / 1048576
     return (f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB; {platform.system()} {platform.release()}, "
-            f"{file_system(Path(options.work))}, loopback; generator, servers and all else share the cores")
+            f"{file_system(Path(options.work))}, loopback; generator, servers and all else share the cores; load at the end "
+            f"{os.getloadavg()[1]:.1f} (of its own: about 2)")
 
 
 def markdown(options, cells, versions, bench):
