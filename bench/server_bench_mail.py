@@ -1,7 +1,7 @@
 """The mail of the comparison: sets of Maildirs, the same for every server, made by restante-bench.
 
-A message's file is linked into the Maildirs of all servers: same octets, same cached pages. What a server writes
-beside the mail is its own.
+Each server has a tree of its own. The peers' files are links to one origin, ours are copies: a file with several names
+can be changed where nobody watches, so Restante looks at such a one each time, which no mail on a real server is.
 Does not know: servers, figures.
 """
 
@@ -81,7 +81,8 @@ class Site:
                 argv += ["--owner", servers.MAIL_ID]
             subprocess.run([str(a) for a in argv], check=True, stdin=subprocess.DEVNULL)
         for name in names:
-            subprocess.run(["cp", "-al", str(origin), str(self.folder / "mail" / name.replace(" ", "-"))], check=True)
+            how = "-a" if name == servers.Ours.name else "-al"
+            subprocess.run(["cp", how, str(origin), str(self.folder / "mail" / name.replace(" ", "-"))], check=True)
 
     def close(self):
         subprocess.run(["rm", "-rf", "--", str(self.folder)], check=False)
