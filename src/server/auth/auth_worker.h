@@ -24,7 +24,7 @@ enum auth_limit {          /* value  why */
     AUTH_FRONTS = 1024,
     AUTH_HASHERS = 64,
     AUTH_ATTEMPTS = 65536, /* logins under way; a front allows far fewer connections that have not logged in */
-    AUTH_QUEUE = 1024,     /* passwords waiting for a hash worker: more would time out anyway */
+    AUTH_QUEUE = 8192,     /* passwords waiting for a hash worker: a storm after a restart; slow ones time out */
     AUTH_STORES = 4096,
     AUTH_ERROR_MAX = 64 * 1024 /* octets of faults of one users file that are logged */
 };
