@@ -579,6 +579,36 @@ def test_external_for_another(certified, pki):
         w.ok("AUTH EXTERNAL =")
 
 
+# --- segments ----------------------------------------------------------------------------------------------
+
+
+def data_segments(sock: socket.socket) -> int:
+    """Segments with data that have arrived (tcpi_data_segs_in)."""
+    return int.from_bytes(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)[152:156], "little")
+
+
+def segments_of_quit(w) -> tuple[int, int]:
+    """Up to the answer before QUIT, and from QUIT to the end."""
+    w.multi("CAPA")
+    before = data_segments(w.sock)
+    w.ok("QUIT")
+    assert w.eof() == b""
+    return before, data_segments(w.sock) - before
+
+
+@pytest.mark.parametrize("version", (None, V.TLSv1_2, V.TLSv1_3))
+def test_last_octets_leave_together(server, version):
+    """The reply to QUIT, close_notify and the end are one segment; the greeting travels with the server's last octets
+    of the handshake. An acknowledgement that comes between two writes parts them: it need not be so every time."""
+    ctx = client_context(lowest=version, highest=version) if version else None
+    together = (3 if version else 2, 1)
+    seen = []
+    while together not in seen and len(seen) < 30:
+        with server.wire("tls" if version else "plain", tls=ctx) as w:
+            seen.append(segments_of_quit(w))
+    assert together in seen, seen
+
+
 # --- floods ------------------------------------------------------------------------------------------------
 
 
