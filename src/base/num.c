@@ -1,8 +1,6 @@
 /* num.c - the one number parser and printer: see num.h. Pure. */
 #include "base/num.h"
 
-#include <endian.h>
-
 bool num_take_u64(struct span *in, uint64_t *out)
 {
     uint64_t v = 0;
@@ -70,10 +68,6 @@ uint64_t le_get(const uint8_t *src, unsigned octets)
 {
     uint64_t v = 0;
 
-    if (octets == 8) { /* most are */
-        memcpy(&v, src, 8);
-        return le64toh(v);
-    }
     for (unsigned i = 0; i < octets; i++)
         v |= (uint64_t)src[i] << (8 * i);
     return v;
