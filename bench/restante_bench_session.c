@@ -174,8 +174,10 @@ static void enter(struct session *s, const struct desk *desk, enum step step)
 
 void session_quit(struct session *s, const struct desk *desk)
 {
-    if (s->step == STEP_REST)
-        enter(s, desk, STEP_QUIT);
+    if (s->step != STEP_REST)
+        return;
+    s->heard = now_ns(); /* its silence was ours */
+    enter(s, desk, STEP_QUIT);
 }
 
 void session_start(struct session *s, const struct desk *desk, uint32_t user)
