@@ -17,7 +17,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -623,6 +623,8 @@ static void moved_all_the_time(void **state)
     assert_int_equal(visit(box, &policy), MESSAGES);
     pid = fork();
     assert_true(pid >= 0);
+    if (pid == 0)
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* also when the test fails */
     for (unsigned round = 0; pid == 0; round++)
         for (unsigned i = 0; i < MESSAGES; i++) {
             char from[512], to[512], name[64];

@@ -67,6 +67,8 @@ static void stamp(struct world *w, const char *name)
     utimensat(AT_FDCWD, at(w, name, path), times, AT_SYMLINK_NOFOLLOW);
 }
 
+/* Each content has an mtime of its own: a name is used again here for another message, which no delivery does, and
+ * within one tick of the clock two of one size would be one file for everybody. So a seed is one sequence, too. */
 static void write_file(struct world *w, const char *name, int flags)
 {
     char path[512];
@@ -76,6 +78,7 @@ static void write_file(struct world *w, const char *name, int flags)
     if (fd >= 0) {
         assert_int_equal(write(fd, b.p, b.n), b.n);
         close(fd);
+        stamp(w, name);
     }
     buf_free(&b);
 }
@@ -343,13 +346,17 @@ static struct drop *open_drop(struct world *w, const struct store_policy *policy
     return must_open(&store_maildir, w->box->path, policy);
 }
 
-/* A second name of a listed file, with the same base: a mover was stopped; the two are one message. */
-static bool is_second_name(const struct view *v, const char *name)
+/* A second name of a listed file: a mover was stopped, the two are one message. The first may have been given another
+ * base in this open, where a third file had the base of both. */
+static bool is_second_name(struct world *w, const struct view *v, const char *name, const struct stat *st)
 {
     struct span base = mdname_parse(span_str(name + 4)).base;
+    char path[512];
+    struct stat other;
 
     for (uint32_t i = 0; i < v->n; i++)
-        if (span_eq(mdname_parse(span_str(v->rows[i].name + 4)).base, base))
+        if (span_eq(mdname_parse(span_str(v->rows[i].name + 4)).base, base) ||
+            (lstat(at(w, v->rows[i].name, path), &other) == 0 && other.st_ino == st->st_ino))
             return true;
     return false;
 }
@@ -374,7 +381,7 @@ static uint32_t check_sub(struct world *w, const char *sub, const struct view *v
         for (uint32_t i = 0; i < v->n && !row; i++)
             if (strcmp(v->rows[i].name, name) == 0)
                 row = &v->rows[i];
-        if (!row && st.st_nlink > 1 && is_second_name(v, name)) {
+        if (!row && st.st_nlink > 1 && is_second_name(w, v, name, &st)) {
             w->second_names++;
             continue;
         }
