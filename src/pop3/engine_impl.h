@@ -94,7 +94,7 @@ struct sink {
     uint8_t *p;
     size_t n, room;
 };
-bool output_body(struct engine *e, struct sink *k, struct span *body); /* false: no more for now */
+bool output_body(struct engine *e, struct sink *k, struct span *body); /* false: it can go no further in this call */
 size_t output_straight(const struct engine *e);
 void output_straight_put(struct engine *e, struct span body);
 void output_body_end(struct engine *e);

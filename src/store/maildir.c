@@ -1,8 +1,9 @@
 /* maildir.c - the store whose maildrops are Maildirs (store_maildir): see store.h.
  *
  * An open maildrop is a lock and a listing that it shares with others; its directories are open from the first
- * message handed out. Nothing grows with the number of messages while a session idles. The files it keeps beside the mail are restante-lock (lock.h),
- * restante-index (mdsnap.h), restante-commit (mdcommit.h) and restante-uidl (uidmap.h).
+ * message handed out. Nothing grows with the number of messages while a session idles. The files it keeps beside the
+ * mail are restante-lock (lock.h), restante-index (mdsnap.h), restante-commit (mdcommit.h) and restante-uidl
+ * (uidmap.h).
  * Does not know: POP3, users, how messages are sent.
  */
 #include "base/log.h"

@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-enum { CHASES = 64 }; /* names that vanish before we get there, until we give up for now */
+enum { CHASES = 64 }; /* names that vanish before we get there, until this try is given up */
 
 static bool is_same(const struct stat *st, const struct md_seen *seen)
 {

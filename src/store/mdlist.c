@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { SEARCHES = 64 }; /* scans for messages that are renamed under our eyes, until we give up for now */
+enum { SEARCHES = 64 }; /* scans for messages that are renamed under our eyes, until this try is given up */
 
 static void skip(const struct mddir *d, const struct mdlist *l, struct md_msg *m, const char *why)
 {

@@ -320,16 +320,14 @@ struct mdview *mdopen_warm(const struct mddir *d, const struct store_policy *pol
 
 struct mdview *mdopen(struct mdfind *f, const struct store_policy *policy, struct err *e)
 {
-    struct mdview *view = NULL;
+    struct mdview *view = policy->sessions == STORE_LOOK ? NULL : refresh(f, policy);
 
-    if (policy->sessions != STORE_LOOK) {
-        view = refresh(f, policy);
-        if (view)
-            return view;
+    if (!view && policy->sessions != STORE_LOOK) {
         mdcommit_replay(f, policy->durable);
         mdtidy_tmp(f->dir_ref);
     }
-    view = scan(f, policy, e);
+    if (!view)
+        view = scan(f, policy, e);
     mdfind_free(f); /* the names read while opening are old by the time they are asked for */
     return view;
 }

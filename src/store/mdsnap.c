@@ -156,17 +156,10 @@ static bool says_the_same(struct index_reader *r, const struct index_source *src
     return octets == r->h.octets && legacy == r->h.legacy_octets;
 }
 
-/* Writes a new index file: tmp/, then rename. No fsync: a torn one is found by its checksum. *fd is a
- * read-only descriptor of it. */
-static bool replace_index(const struct mddir *d, const struct index_source *src, int *fd, uint64_t *octets)
+/* What was written to a file in tmp/ (well, or not) becomes the index. No fsync: a torn one is found by its checksum.
+ * *fd is a read-only descriptor of it. */
+static bool put_index(const struct mddir *d, const char *tmp_name, int out, bool ok, int *fd)
 {
-    char tmp_name[MDDIR_TMP_NAME];
-    int out = mddir_new_own(d, tmp_name);
-    bool ok;
-
-    if (out < 0)
-        return false;
-    ok = index_write(out, src, octets, NULL);
     sys_close(&out);
     *fd = ok ? sys_open(d->sub[MD_TMP], tmp_name, O_RDONLY | O_NOFOLLOW, 0) : -1;
     if (*fd >= 0 && mddir_put_own(d, tmp_name, INDEX_FILE))
@@ -176,24 +169,21 @@ static bool replace_index(const struct mddir *d, const struct index_source *src,
     return false;
 }
 
+static bool replace_index(const struct mddir *d, const struct index_source *src, int *fd, uint64_t *octets)
+{
+    char tmp_name[MDDIR_TMP_NAME];
+    int out = mddir_new_own(d, tmp_name);
+
+    return out >= 0 && put_index(d, tmp_name, out, index_write(out, src, octets, NULL), fd);
+}
+
 /* The same of octets that are there. */
 static bool write_index(const struct mddir *d, struct span octets, int *fd)
 {
     char tmp_name[MDDIR_TMP_NAME];
     int out = mddir_new_own(d, tmp_name);
-    bool ok;
 
-    *fd = -1;
-    if (out < 0)
-        return false;
-    ok = sys_write_all(out, octets);
-    sys_close(&out);
-    *fd = ok ? sys_open(d->sub[MD_TMP], tmp_name, O_RDONLY | O_NOFOLLOW, 0) : -1;
-    if (*fd >= 0 && mddir_put_own(d, tmp_name, INDEX_FILE))
-        return true;
-    sys_close(fd);
-    mddir_drop_own(d, tmp_name);
-    return false;
+    return out >= 0 && put_index(d, tmp_name, out, sys_write_all(out, octets), fd);
 }
 
 struct mdview *mdsnap_publish_octets(const struct mdsnap *snap, struct span octets, const struct mddir *d,

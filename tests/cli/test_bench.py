@@ -7,13 +7,13 @@ import json
 import re
 import socket
 import subprocess
-import threading
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
 import server as srv
 import wiremodel
+from listening import Listening
 
 USERS, MESSAGES = 2, 5
 
@@ -28,28 +28,12 @@ def stuffed(octets):
     return b"\r\n".join(b"." + line if line.startswith(b".") else line for line in octets.split(b"\r\n"))
 
 
-class Scripted:
+class Scripted(Listening):
     """A POP3 server with one fault."""
 
     def __init__(self, folder: Path, fault=""):
         self.folder, self.fault = folder, fault
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(sock,), daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.listener.close()
+        self.listen()
 
     def serve(self, sock):
         with sock:

@@ -14,11 +14,11 @@ import os
 import shutil
 import socket
 import subprocess
-import threading
 import time
 from pathlib import Path
 
 import server as srv
+from listening import Listening
 
 TREE = Path(__file__).resolve().parents[2]
 ROOT = os.geteuid() == 0
@@ -46,23 +46,13 @@ def need(path: Path) -> Path:
     return path
 
 
-class Inetd:
+class Inetd(Listening):
     """Starts argv for each connection, the socket as its standard input and output."""
 
     def __init__(self, argv, env, greet=False):
         self.argv, self.env, self.greet = [str(a) for a in argv], env, greet
         self.children: list = []
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(sock,), daemon=True).start()
+        self.listen()
 
     def serve(self, sock):
         with sock:
@@ -92,7 +82,7 @@ class Inetd:
             child.wait(10)
 
     def close(self):
-        self.listener.close()
+        super().close()
         for child in self.children:
             if child.poll() is None:
                 child.kill()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
-import select
 import signal
 import socket
 import struct
@@ -171,25 +169,8 @@ def test_progress_on_a_terminal(tmp_path):
     with Evil(messages, Fault(says={"USER": b"+OK \x1b[31mred\r\n"}, drip=0.00002)) as server:
         client = Client(tmp_path)
         conf = client.config(server.port, "none", f"maildir:{client.maildir}", client.state, {})
-        main, other = pty.openpty()
-        child = subprocess.Popen([client.program, "-c", conf], stdin=other, stdout=other, stderr=other, cwd=tmp_path,
-                                 env=dict(os.environ, HOME=str(tmp_path), TERM="xterm", ASAN_OPTIONS="exitcode=99"))
-        os.close(other)
-        seen = b""
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            if select.select([main], [], [], 0.2)[0]:
-                try:
-                    piece = os.read(main, 65536)
-                except OSError:
-                    break
-                if not piece:
-                    break
-                seen += piece
-            elif child.poll() is not None:
-                break
-        assert child.wait(20) == 0, seen
-        os.close(main)
+        code, seen = client.on_terminal(conf)
+        assert code == 0, seen
         assert b"60 new" in seen and re.search(rb"\d+/60|/60", seen), seen[-800:]
         assert b"\x1b[31mred" not in seen
 

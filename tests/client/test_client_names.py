@@ -15,6 +15,7 @@ import struct
 import threading
 
 import pytest
+import server as srv
 from evil import Evil, Fault
 from lab import Client, ledger, mails, stored
 from popfault import whole
@@ -140,16 +141,7 @@ def test_a_hundred_addresses(tmp_path, good):
             assert code in (69, 75) and server.log == [], out
 
 
-def has_v6():
-    try:
-        with socket.socket(socket.AF_INET6) as s:
-            s.bind(("::1", 0))
-        return True
-    except OSError:
-        return False
-
-
-@pytest.mark.skipif(not has_v6(), reason="no IPv6 here")
+@pytest.mark.skipif(not srv.has_ipv6(), reason="no IPv6 here")
 @pytest.mark.parametrize("hole", ["silent", "refuses"])
 def test_ipv6_leads_nowhere(tmp_path, hole):
     """A silent address costs its head start only: the other family is tried meanwhile, within one time for connecting."""

@@ -24,9 +24,7 @@ Does not know: names in DNS (test_client_names.py), clocks (test_client_clock.py
 from __future__ import annotations
 
 import os
-import pty
 import re
-import select
 import shutil
 import subprocess
 import sys
@@ -351,22 +349,8 @@ def test_no_way_around_a_failed_certificate(tmp_path, pki, tls):
     with PopFault(MESSAGES, door=Door(tls=tls, certificate=pair)) as server:
         client = Client(tmp_path)
         conf = client.config(server.port, "none", f"maildir:{client.maildir}", client.state, by_tls(server, pki))
-        main, other = pty.openpty()
-        env = dict(os.environ, HOME=str(tmp_path), TERM="xterm", ASAN_OPTIONS="exitcode=99")
-        child = subprocess.Popen([client.program, "-c", conf], stdin=other, stdout=other, stderr=other, env=env, cwd=tmp_path)
-        os.close(other)
-        os.write(main, b"yes\ny\n\n")  # what an impatient user has typed already
-        seen = b""
-        while select.select([main], [], [], 30)[0]:
-            try:
-                piece = os.read(main, 65536)
-            except OSError:
-                break
-            if not piece:
-                break
-            seen += piece
-        os.close(main)
-        assert child.wait(20) == 77, seen
+        code, seen = client.on_terminal(conf, b"yes\ny\n\n", 30)  # what an impatient user has typed already
+        assert code == 77, seen
         assert not re.search(rb"\(y|\[y|yes/no|\? *$", seen.replace(b"yes\r\ny\r\n", b""), re.I), seen
         no_secret(server)
         for option in ("--yes", "--force", "--insecure", "--no-verify", "--accept"):

@@ -10,6 +10,7 @@ import time
 import pytest
 from evil import Fault
 from lab import Client, ledger, mails
+from listening import Listening
 from popfault import Door, PopFault, Visit, challenge
 
 MESSAGES = mails(3)
@@ -131,29 +132,13 @@ def test_response_that_looks_like_a_command(tmp_path, password):
 # --- SOCKS5 -----------------------------------------------------------------------------------------
 
 
-class Proxy:
+class Proxy(Listening):
     """CONNECT by name; the first octets of the server travel in one segment with the reply, when "together"."""
 
     def __init__(self, reply=0, login=None, together=False):
         self.reply, self.login, self.together = reply, login, together
         self.asked: list = []
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *why):
-        self.listener.close()
-
-    def accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(sock,), daemon=True).start()
+        self.listen()
 
     @staticmethod
     def take(sock, n):

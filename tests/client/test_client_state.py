@@ -7,14 +7,13 @@ import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
-import threading
 import time
 
 import pytest
 from evil import Evil, Fault
 from lab import Client, as_stored, ledger, mails, stored
+from listening import Listening
 from popfault import Door, PopFault, whole
 
 MESSAGES = mails(6, size=300)
@@ -89,23 +88,13 @@ def test_command_gets_whole_messages_only(tmp_path):
 # --- LMTP ------------------------------------------------------------------------------------------
 
 
-class Lmtp:
+class Lmtp(Listening):
     """One LMTP server; reply(verb, message) -> octets instead of the usual reply, or None. "." is the end of DATA."""
 
     def __init__(self, reply=None):
         self.reply = reply or (lambda verb, n: None)
         self.mail = []
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(sock,), daemon=True).start()
+        self.listen()
 
     def serve(self, sock):
         usual = {"": b"220 lab LMTP\r\n", "LHLO": b"250 lab\r\n", "DATA": b"354 go\r\n", ".": b"250 2.0.0 taken\r\n",
@@ -137,9 +126,6 @@ class Lmtp:
             pass
         finally:
             sock.close()
-
-    def close(self):
-        self.listener.close()
 
 
 @pytest.fixture

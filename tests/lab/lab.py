@@ -6,7 +6,9 @@ Does not know: what went wrong on the server.
 from __future__ import annotations
 
 import os
+import pty
 import re
+import select
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -56,6 +58,23 @@ class Client:
         environ.update(env)
         return subprocess.Popen([*wrap, *argv, *args], env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT, cwd=self.root)
+
+    def on_terminal(self, conf, typed=b"", timeout=60):
+        """Runs with a terminal on all three descriptors -> exit code, what was seen there"""
+        main, other = pty.openpty()
+        child = subprocess.Popen([str(self.program), "-c", str(conf)], stdin=other, stdout=other, stderr=other, cwd=self.root,
+                                 env=dict(os.environ, HOME=str(self.root), TERM="xterm", ASAN_OPTIONS="exitcode=99"))
+        os.close(other)
+        os.write(main, typed)
+        seen, piece = b"", b"?"
+        while piece and select.select([main], [], [], timeout)[0]:
+            try:
+                piece = os.read(main, 65536)
+            except OSError:  # the last one has closed the other end
+                break
+            seen += piece
+        os.close(main)
+        return child.wait(20), seen
 
     def run(self, port, keep, deliver=None, state=None, timeout=30, **how):
         """-> exit code, output"""

@@ -1,7 +1,7 @@
 /* store_fetch.c - hands out messages of an open maildrop as descriptors.
  *
  * A question names several messages; all that could be opened leave in one packet. Only the first is urgent: the
- * others may be refused for now when opening takes long (a cold disk), so that no session waits for what another
+ * others may be put off when opening takes long (a cold disk), so that no session waits for what another
  * may want later. Does not know: sessions' lives (store_sessions.c), how maildrops lie on disk.
  */
 #include "server/store/store_worker.h"

@@ -290,7 +290,7 @@ static void crash(struct world *w)
     b = box_read(w->box, "restante-index");
     switch (pick(w, 4)) {
     case 0: unlink(at(w, "restante-index", path)); break;
-    case 1: assert_int_equal(truncate(at(w, "restante-index", path), pick(w, (unsigned)b.n)), 0); break;
+    case 1: assert_int_equal(truncate(at(w, "restante-index", path), b.n ? pick(w, (unsigned)b.n) : 0), 0); break;
     case 2:
         if (b.n) {
             b.p[pick(w, (unsigned)b.n)] ^= 0x20;
