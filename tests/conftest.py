@@ -165,6 +165,7 @@ def own_server(pki):
     yield make
     errors = []
     for s in made:
+        print(f"--- end of the server's log\n{s.log()[-4000:]}")  # shown when the test failed
         try:
             s.close()
         except AssertionError as e:

@@ -147,10 +147,11 @@ void super_brief(struct super *s, struct super_worker *w)
     case ROLE_HASH:
         join(w, &s->auth);
         break;
-    case ROLE_STORE:
+    case ROLE_STORE: /* auth comes last: from then on a front may ask, and the store must have its orders by then */
         join_fronts(s, w);
+        tell_go(s, w);
         join(w, &s->auth);
-        break;
+        return;
     default:
         break;
     }
